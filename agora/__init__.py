@@ -1,0 +1,1 @@
+"""Agora: domain (what it knows), team (what it does), app (how people reach it)."""

@@ -1,0 +1,1 @@
+"""What people and schedulers run: the command line, runs, takeover, reports."""

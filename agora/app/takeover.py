@@ -1,0 +1,88 @@
+"""Finishing what killed runs have left; the checkpoint says what is left, not the claim."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, StateSnapshot
+
+from agora import team
+from agora.domain.contracts import Json
+from agora.domain.errors import ClaimHeldError
+from memory import claims
+from memory.database import Row
+
+log = structlog.get_logger(__name__)
+Graph = Any  # a CompiledStateGraph, whatever its state is
+
+
+def is_waiting(state: StateSnapshot) -> bool:
+    """Return whether nothing is left to do but to wait for a person."""
+    waits = any(task.interrupts for task in state.tasks)
+    return waits and all(task.interrupts or task.result is not None for task in state.tasks)
+
+
+def has_failed(state: StateSnapshot) -> bool:
+    """Return whether a stage has raised: whoever resumes the thread tries it again."""
+    return any(task.error for task in state.tasks)
+
+
+async def take_over(graphs: Mapping[str, Graph], thread_id: str | None = None) -> list[str]:
+    """Continue every thread whose holder has died, and return their ids.
+
+    With a `thread_id` only that one, also if it has failed before.
+    """
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection, thread_id)
+    stages = {stage: graph for graph in graphs.values() for stage in graph.nodes}
+    return [
+        row["thread_id"]
+        for row in left
+        if row["stage"] in stages
+        and thread_id in (None, row["thread_id"])
+        and await _continue(stages[row["stage"]], row, is_asked_for=thread_id is not None)
+    ]
+
+
+async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
+    config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
+    state = await graph.aget_state(config)
+    start = await _start(row, state, is_asked_for)
+    if start is ENDED:
+        async with team.current().database.transaction() as connection:
+            await claims.forget(connection, row["thread_id"], row["token"])
+        return False
+    try:
+        await graph.ainvoke(start, config, durability="sync")
+    except ClaimHeldError:
+        return False  # another worker was quicker
+    except Exception as error:
+        # Whatever one run dies of, the next must be continued; its checkpoint has the error.
+        log.warning("taken over, and failed", thread=row["thread_id"], error=str(error))
+    return True
+
+
+ENDED = object()
+
+
+async def _start(row: Row, state: StateSnapshot, is_asked_for: bool) -> Any:
+    """Return what to invoke the graph with, or ENDED: the thread needs nobody."""
+    if row["input"] is not None:
+        return row["input"]  # announced, and not begun
+    # Not `state.next`: it is empty too when a step's writes are kept and its checkpoint is not.
+    if state.created_at is None or not state.tasks:
+        return ENDED
+    if has_failed(state):
+        return None if is_asked_for else ENDED
+    if is_waiting(state):
+        decision = await _said(state)
+        return Command(resume=decision) if decision else ENDED
+    return None
+
+
+async def _said(state: StateSnapshot) -> Json | None:
+    """Return what a person has answered already, should the resumed run have died at once."""
+    change_id = state.values.get("change_id")
+    said = await team.current().changing.answered(change_id) if change_id else None
+    return {"decisions": [{"type": said["type"]}]} if said else None

@@ -1,0 +1,1 @@
+"""What tasks, bids, acts and changes are, in plain Python: no LangGraph, no database, no clock."""

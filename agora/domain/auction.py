@@ -1,0 +1,185 @@
+"""Choosing who does a task: a first-score sealed-bid auction in money.
+
+Che, "Design Competition Through Multidimensional Auctions", RAND J. of Economics 24(4), 1993.
+A score is V·h·p − C − w·(k·W + S): what is gained in USD, not a weighted sum of ranks, so that it
+means the same whoever joins or leaves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from agora.domain import standings
+from agora.domain.contracts import Award, Bid, Json
+
+TAIL = 2.0
+"""How much more than its mean a wait in a queue costs: queues have long tails."""
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """What a right answer is worth, and what a second of waiting costs, both in USD."""
+
+    value_usd: float
+    second_usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One bidder's terms for one task, before they are priced against the others."""
+
+    expert: str
+    model: str | None
+    p_success: float
+    cost_usd: float = 0.0
+    queue_s: float = 0.0  # until it begins: the work ahead, over its slots
+    service_s: float = 0.0  # from then to the answer
+    load: int = 0
+    overlap: float = 0.5
+    health: float = 1.0
+    barred: tuple[str, ...] = ()  # nothing overrules these: policy, residency, budget, deadline
+    resting: tuple[str, ...] = ()  # overruled when nobody else is left
+    is_probe: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return how standings know the bidder; the same as `Bid.name`."""
+        return f"{self.expert}@{self.model}" if self.model else self.expert
+
+
+@dataclass(frozen=True)
+class Auction:
+    """All bids, best first; the award, or in `reason` why there is none."""
+
+    bids: tuple[Bid, ...]
+    award: Award | None
+    reason: str = ""
+    is_probe: bool = False
+    is_last_resort: bool = False  # the winner would rest if there were anybody else
+
+
+def _nothing(tokens_out: float) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a bidder takes, and how busy it is: prices in USD, times in seconds."""
+
+    cost_usd: Callable[[float], float] = _nothing  # of so many tokens of answer
+    service_s: Callable[[float], float] = _nothing  # as the catalogue says
+    queue_s: float = 0.0
+    load: int = 0
+    barred: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What the auction knows of a task: its mix of domains, its stakes, and the time."""
+
+    mix: Mapping[str, float]
+    stakes: Stakes
+    deadline_s: float | None = None
+    now_s: float | None = None
+    may_probe: bool = True  # not where the task is urgent, or has side effects
+
+
+def offer(
+    state: Json, expert: str, model: str | None, ask: Ask, terms: Terms, overlap: float = 0.5
+) -> Offer:
+    """Return a bidder's offer for a task, from its standings and its terms."""
+    name = f"{expert}@{model}" if model else expert
+    tokens = standings.expected_tokens(state, name, ask.mix)
+    service_s = standings.expected_latency(state, name, terms.service_s(tokens))
+    q, n = standings.p_success(state, name, ask.mix, overlap)
+    return Offer(
+        expert=expert,
+        model=model,
+        p_success=standings.optimism(q, n, standings.exploration(state, name)),
+        cost_usd=terms.cost_usd(tokens),
+        queue_s=terms.queue_s,
+        service_s=service_s,
+        load=terms.load,
+        overlap=overlap,
+        health=standings.health(state, name),
+        barred=(*terms.barred, *_too_late(terms.queue_s + service_s, ask.deadline_s)),
+        resting=standings.resting(state, name, ask.now_s),
+        is_probe=ask.may_probe and standings.is_probe_due(state, name),
+    )
+
+
+def _too_late(seconds: float, deadline_s: float | None) -> tuple[str, ...]:
+    if deadline_s is None or seconds <= deadline_s:
+        return ()
+    return (f"would take {seconds:.0f} s, the deadline is {deadline_s:.0f} s",)
+
+
+def score_usd(offer: Offer, stakes: Stakes) -> float:
+    """Return what is gained by giving the task to this bidder, in USD."""
+    waited_s = TAIL * offer.queue_s + offer.service_s
+    gain_usd = stakes.value_usd * offer.health * offer.p_success
+    return gain_usd - offer.cost_usd - stakes.second_usd * waited_s
+
+
+def hold(offers: Sequence[Offer], stakes: Stakes) -> Auction:
+    """Return the auction's bids, best first, and its award.
+
+    Nobody wins below 0, and a probe that is due wins before all. Health, breakers and spent credit
+    never leave a task without its last usable expert: where nobody else wins, they do not count.
+    Equal scores go to the likelier, then the cheaper, then the first by name.
+    """
+    allowed = [one for one in offers if not one.barred]
+    awake = [one for one in allowed if not one.resting or one.is_probe]
+    auction = _sell(offers, awake, stakes)
+    if auction.award or not allowed:
+        return auction
+    rested = {one.name: replace(one, health=1.0, resting=()) for one in allowed}
+    again = _sell([rested.get(one.name, one) for one in offers], list(rested.values()), stakes)
+    return replace(again, is_last_resort=True) if again.award else auction
+
+
+def _sell(offers: Sequence[Offer], usable: Sequence[Offer], stakes: Stakes) -> Auction:
+    scores = {one.name: score_usd(one, stakes) for one in usable}
+    bids = tuple(sorted((_bid(one, scores) for one in offers), key=_rank))
+    probes = [one.name for one in usable if one.is_probe and one.cost_usd <= stakes.value_usd]
+    first = next((bid for bid in bids if bid.name in probes), bids[0] if bids else None)
+    if first is None or first.score is None:
+        return Auction(bids, None, _nobody(bids))
+    if first.score < 0 and not probes:
+        return Auction(bids, None, _too_dear(first, stakes))
+    others = [bid.score for bid in bids if bid is not first and bid.score is not None]
+    award = Award(winner=first, runner_up=max(others, default=None))
+    return Auction(bids, award, is_probe=bool(probes))
+
+
+def _bid(offer: Offer, scores: Mapping[str, float]) -> Bid:
+    score = scores.get(offer.name)
+    return Bid(
+        expert=offer.expert,
+        model=offer.model,
+        p_success=offer.p_success,
+        cost_usd=offer.cost_usd,
+        wait_s=offer.queue_s + offer.service_s,
+        load=offer.load,
+        overlap=offer.overlap,
+        health=offer.health,
+        score=score,
+        reasons=(*offer.barred, *offer.resting) if score is None else (),
+    )
+
+
+def _rank(bid: Bid) -> tuple[bool, float, float, float, str]:
+    return (bid.score is None, -(bid.score or 0.0), -bid.p_success, bid.cost_usd, bid.name)
+
+
+def _nobody(bids: Sequence[Bid]) -> str:
+    said = "; ".join(f"{bid.name}: {', '.join(bid.reasons)}" for bid in bids)
+    return f"no expert may do this ({said})" if said else "there is no expert"
+
+
+def _too_dear(best: Bid, stakes: Stakes) -> str:
+    price_usd = stakes.value_usd * best.health * best.p_success - (best.score or 0.0)
+    needed_usd = price_usd / max(1e-9, best.health * best.p_success)
+    return (
+        f"no bid is worth its price: {best.name} takes {price_usd:.4g} USD with its waiting, so a "
+        f"right answer would have to be worth {needed_usd:.4g} USD, not {stakes.value_usd:.4g}"
+    )

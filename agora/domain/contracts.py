@@ -1,0 +1,259 @@
+"""The shapes that cross a boundary: between nodes, into a checkpoint, into a table.
+
+Frozen Pydantic models; in graph states and rows they stand as plain JSON (`as_json`).
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Urgency = Literal["normal", "urgent"]
+Status = Literal["answered", "declined", "failed", "refused"]
+Json = dict[str, Any]
+
+
+class Contract(BaseModel):
+    """Base of all contracts: immutable, and deaf to fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def as_json(self) -> Json:
+        """Return what a checkpoint, a column or a wire can hold."""
+        return self.model_dump(mode="json")
+
+    def but(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed, validated like the original."""
+        return self.model_validate(self.model_dump() | changes)
+
+
+class AgentTask(Contract):
+    """What a person asks of Agora, once."""
+
+    id: str = ""  # given by intake where the caller gives none
+    text: str = Field(min_length=1)
+    domain: str | None = None
+    urgency: Urgency = "normal"
+    budget_usd: float | None = Field(default=None, ge=0)
+    deadline_s: float | None = Field(default=None, gt=0)
+    labels: tuple[str, ...] = ()  # private, side_effects, untrusted, …
+    requires: tuple[str, ...] = ()  # capabilities a bidder must have
+    tenant: str = "default"
+    workspace: str | None = None  # the git work tree that documents and tools come from
+
+
+class AgentContext(Contract):
+    """What an expert is told beside the task."""
+
+    correlation_id: str
+    thread_id: str
+    pulse: str = ""
+    memories: tuple[str, ...] = ()
+    prompt_versions: dict[str, int] = {}
+    attempt: int = 0
+    tools: tuple[str, ...] = ()
+
+
+class Source(Contract):
+    """A place that an answer quotes, word for word."""
+
+    path: str
+    line: int = Field(ge=1)
+    quote: str
+
+
+class ToolCall(Contract):
+    """One call of a tool, as asked and as answered."""
+
+    name: str
+    arguments: Json
+    result: Any = None
+    error: str | None = None
+    latency_s: float = 0.0
+
+
+class AgentOutcome(Contract):
+    """How a task turned out."""
+
+    status: Status
+    answer: str = ""
+    evidence: tuple[Source, ...] = ()
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    cost_usd: float = 0.0
+    tokens: int = 0
+    latency_s: float = 0.0
+    expert: str | None = None
+    model: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    error: str | None = None
+    hint: str = ""  # which setting would help, where nobody could do it
+    cached: bool = False
+    reasoning_trace: str | None = None
+
+
+class Bid(Contract):
+    """One expert's offer for one task; without a score it may not win, and `reasons` say why."""
+
+    expert: str
+    model: str | None = None  # None: built in
+    p_success: float = Field(ge=0, le=1)
+    cost_usd: float = Field(default=0.0, ge=0)
+    wait_s: float = Field(default=0.0, ge=0)
+    load: int = 0  # tasks it is busy with
+    overlap: float = Field(default=0.0, ge=0, le=1)  # of its domains with the task's
+    health: float = Field(default=1.0, gt=0, le=1)
+    score: float | None = None  # USD that we expect to gain
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return how the bidder is known to standings: the expert, on the model it runs on."""
+        return f"{self.expert}@{self.model}" if self.model else self.expert
+
+
+class Award(Contract):
+    """The auction's decision."""
+
+    winner: Bid
+    runner_up: float | None = None  # second score, in USD
+
+
+class Vote(Contract):
+    """One member's sealed answer in the war room; with an error it has no weight."""
+
+    expert: str
+    model: str | None = None
+    department: str
+    family: str
+    answer: str = ""
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    weight: float = 0.0
+    cost_usd: float = 0.0
+    tokens: int = 0
+    error: str | None = None
+
+
+class Ruling(Contract):
+    """What the war room says."""
+
+    answer: str
+    confidence: float = Field(ge=0, le=1)
+    votes: tuple[Vote, ...]
+    is_consensus: bool
+    reason: str
+
+
+class Opportunity(Contract):
+    """Something detected that could be better: one row, one open one per (kind, subject)."""
+
+    id: str
+    kind: Literal["failing_tests", "failing_tool", "alarm", "prompt"]
+    subject: str
+    priority: Literal["high", "medium"] = "medium"
+    evidence: Json = {}
+    status: Literal["open", "claimed", "closed"] = "open"
+
+
+class TestReport(Contract):
+    """What the tests said before a patch and after it; ids as pytest gives them."""
+
+    __test__ = False  # pytest collects classes by name, and this one is no test
+
+    failing_before: tuple[str, ...]
+    failing_after: tuple[str, ...]
+    passing_after: tuple[str, ...]
+    seconds: float
+
+    @property
+    def is_proof(self) -> bool:
+        """Return whether something failed before and nothing fails now."""
+        return bool(self.failing_before) and bool(self.passing_after) and not self.failing_after
+
+
+class Verdict(Contract):
+    """What the gate says of a change, with the rule it rests on."""
+
+    verdict: Literal["accept", "flag", "refuse"]
+    rule: str = ""
+    reason: str = ""
+
+
+class Change(Contract):
+    """A diff against one commit of one workspace: proposed, proved, approved, applied, watched."""
+
+    id: str
+    kind: Literal["patch", "revert"] = "patch"
+    subject: str  # which tool or file it is about
+    workspace: str
+    base: str  # the commit that it was proved on
+    diff: str
+    at: str  # fixed date of the commit, so that building it twice gives one sha
+    title: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of the diff: an approval stands for these bytes only."""
+        return sha256(self.diff.encode()).hexdigest()
+
+
+class Approval(Contract):
+    """What a person said of a change; `digest` names the bytes that were shown."""
+
+    change_id: str
+    type: Literal["approve", "edit", "reject"]
+    digest: str
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where the running code stands: known to every act, log line and event."""
+
+    id: str  # of the task or improvement: one thread may have many, one after the other
+    thread_id: str
+    stage: str
+    token: int | None  # of the claim; None outside of any graph
+    round: int = 0  # from the state: which time this stage is wanted
+
+    @property
+    def correlation_id(self) -> str:
+        """Return the id that joins records, logs and spans; a subtask has its parent's."""
+        return self.id.split(".", 1)[0]
+
+
+class Act(Contract):
+    """Something that reaches outside; case, stage, round and ordinal name it for ever."""
+
+    kind: Literal["ask_model", "call_tool", "read_document", "run_tests", "commit", "discover"]
+    subject: str
+    actor: str = "agora"
+    cost_usd: float = 0.0  # reserved before, settled after
+    budgets: tuple[str, ...] = ()
+    ordinal: int = 0  # which act of this stage and round
+    facts: Json = {}  # what a policy may ask about
+
+    def key(self, case: Case) -> str:
+        """Return the name under which a repeated node finds this act again."""
+        return f"{case.id}/{case.stage}/{case.round}/{self.kind}/{self.ordinal}"
+
+
+class ActOutcome(Contract):
+    """What an act gave: plain JSON, and what it cost."""
+
+    result: Json
+    cost_usd: float = 0.0
+    tokens: int = 0
+
+
+class Improvement(Contract):
+    """What a person or a loop asks of the improvement graph: look at this workspace, once."""
+
+    id: str = ""  # given by detecting where the caller gives none
+    workspace: str
+    test: str = "pytest -q"
+    kinds: tuple[str, ...] = ("alarm", "failing_tool", "failing_tests")
+    timeout_s: float | None = Field(default=None, gt=0)
+    trust_workspace: bool = False
+    seed: int = 0

@@ -1,0 +1,86 @@
+"""Everything Agora raises on purpose: named after what happened, with the exit code it ends in.
+
+A message is one sentence: what is wrong, and where. `hint` is another: what to do about it.
+"""
+
+
+class AgoraError(RuntimeError):
+    """Base of the family. LangGraph's default RetryPolicy does not retry a RuntimeError."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """Return the error's name in the words of a JSON reader, such as `claim_held`."""
+        name = type(self).__name__.removesuffix("Error")
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class UsageError(AgoraError):
+    """The command or its arguments cannot be used as they are."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting is unknown or its value is not allowed."""
+
+
+class DatabaseError(AgoraError):
+    """PostgreSQL cannot be reached or started."""
+
+    exit_code = 2
+
+
+class ClaimHeldError(AgoraError):
+    """Another run works on this thread, or has already carried it further."""
+
+
+class ClaimLostError(AgoraError):
+    """The thread was taken over while we worked on it: nothing of ours may count any more."""
+
+
+class OutsideOfActError(AgoraError):
+    """Something that reaches outside was called without a decision, a reservation and a record."""
+
+
+class RefusedError(AgoraError):
+    """The policy denies the act."""
+
+    exit_code = 4
+
+
+class BudgetSpentError(RefusedError):
+    """The act would exceed the cap of a budget."""
+
+
+class NobodyCanError(AgoraError):
+    """No expert is able or allowed to do the task."""
+
+
+class UndecidableActError(AgoraError):
+    """An act's holder died, and nobody can tell whether it took effect: a person must look."""
+
+
+class WorkspaceError(UsageError):
+    """The folder cannot be worked on as it is; nothing was touched."""
+
+
+class BaseMovedError(AgoraError):
+    """The workspace has other commits than those the change was proved on: test it again."""
+
+
+class DirtyWorkspaceError(WorkspaceError):
+    """Somebody has uncommitted work where the change would go; nothing was touched."""
+
+
+class SandboxMissingError(UsageError):
+    """Unknown code would have to run, and there is nothing to hold it."""
+
+
+class SandboxFailedError(AgoraError):
+    """The sandbox itself did not work: no verdict, neither a pass nor a failure."""

@@ -1,0 +1,288 @@
+"""What can go wrong with a model, by name: every vendor's exception becomes one of these.
+
+Each message is one sentence with model and server, each hint a remedy.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Self
+
+from agora.domain.errors import AgoraError
+from agora.domain.models import Model, Spent, Vendor
+
+SAID_LENGTH = 200  # characters of a server's own words that a message repeats
+
+
+class ModelFault(AgoraError):
+    """Base of the family: a model gave no answer that counts.
+
+    `spent` and `text` are what had come by then; `retry_after_s` is what the server asked for.
+    """
+
+    says = "has failed"
+    remedy = "`agora doctor` shows which models can be reached"
+    is_retryable = False  # the same call may succeed a moment later
+    opens_breaker = False  # no call can succeed until somebody changes something
+    is_unhealthy = False  # counts against the server in a breaker's window
+
+    def __init__(
+        self, model: str, server: str, said: str = "", *, vendor: Vendor = "openai"
+    ) -> None:
+        who = f"{model} at {server}" if model else f"the server at {server}"
+        remedy = OLLAMA_REMEDIES.get(type(self), self.remedy) if vendor == "ollama" else self.remedy
+        super().__init__(f"{who} {self.says}" + (f": {said}" if said else ""), remedy)
+        self.hint = remedy.replace("{model}", model)
+        self.model, self.server = model, server
+        self.retry_after_s: float | None = None
+        self.spent, self.text = Spent(), ""
+
+    def after(self, spent: Spent, text: str = "") -> Self:
+        """Note what the call had used up and said by then; return the fault itself."""
+        self.spent, self.text = spent, text
+        return self
+
+
+class UnreachableError(ModelFault):
+    """Nothing listens there, or its name is unknown."""
+
+    says = "cannot be reached"
+    remedy = "start the server, or correct ollama.host or openai.base_url"
+    is_retryable = is_unhealthy = True
+
+
+class TimedOutError(ModelFault):
+    """No complete answer within the deadline."""
+
+    says = "has not answered in time"
+    remedy = "raise execution.deadline_s, or use a smaller or less busy model"
+    is_retryable = is_unhealthy = True
+
+
+class RateLimitedError(ModelFault):
+    """The server wants fewer requests; `retry_after_s` says how long, when it is known."""
+
+    says = "takes no more requests for now"
+    remedy = "wait, or let other models share the work"
+    is_retryable = True
+
+
+class CreditSpentError(ModelFault):
+    """The account behind the key has nothing left."""
+
+    says = "has no credit left"
+    remedy = "add credit to the vendor's account, or leave its models out of openai.models"
+    opens_breaker = is_unhealthy = True
+
+
+class WrongKeyError(ModelFault):
+    """The server does not accept the key, or there is none."""
+
+    says = "does not accept the key"
+    remedy = "set openai.api_key (OPENAI_API_KEY) to a key that may use {model}"
+    opens_breaker = is_unhealthy = True
+
+
+class UnknownModelError(ModelFault):
+    """The server does not have the model."""
+
+    says = "is not known there"
+    remedy = "correct openai.models or openai.base_url"
+    opens_breaker = is_unhealthy = True
+
+
+class ContextOverflowError(ModelFault):
+    """The prompt does not fit into the model's context."""
+
+    says = "has too small a context for this prompt"
+    remedy = "shorten the task or its documents, or use a model with a larger context"
+
+
+class ServerFailedError(ModelFault):
+    """The server answers with an error of its own."""
+
+    says = "has failed on its side"
+    remedy = "look into the server's log; its other models may still work"
+    is_retryable = is_unhealthy = True
+
+
+class CutShortError(ModelFault):
+    """The connection broke before the answer was complete."""
+
+    says = "broke the connection before the answer was complete"
+    remedy = "look into the server's log: it may have run out of memory"
+    is_retryable = is_unhealthy = True
+
+
+class UnfinishedAnswerError(ModelFault):
+    """The stream ended politely, but without a finish reason: nobody knows what is missing."""
+
+    says = "stopped in mid-answer without saying why"
+    remedy = "look into the server's log; a proxy may have cut the stream"
+    is_retryable = is_unhealthy = True
+
+
+class MalformedAnswerError(ModelFault):
+    """What came is not what the protocol, the tools or the schema allow."""
+
+    says = "gave an answer that cannot be read"
+    remedy = "check that ollama.host or openai.base_url names a model server, not a page or a proxy"
+    is_unhealthy = True
+
+
+class OutputLimitError(ModelFault):
+    """The answer reached the limit of tokens before its end."""
+
+    says = "reached the limit of its answer's length"
+    remedy = "raise execution.answer_tokens, or ask for a shorter answer"
+
+
+class EmptyAnswerError(ModelFault):
+    """The model finished without a word and without a call."""
+
+    says = "answered with nothing"
+    remedy = "ask again in other words, or use another model"
+    is_unhealthy = True
+
+
+class NoToolsError(ModelFault):
+    """Tools were offered to a model that cannot call any."""
+
+    says = "cannot call tools"
+    remedy = "remove tools from its capabilities in models.yaml, or use another model"
+
+
+class ContentRefusedError(ModelFault):
+    """The model, or its vendor's filter, will not answer this."""
+
+    says = "refuses to answer this"
+    remedy = "put the task differently, or let another model do it"
+
+
+class RequestRefusedError(ModelFault):
+    """The server does not accept the request as it is."""
+
+    says = "does not accept the request"
+    remedy = "correct the model's entry in models.yaml, such as its capabilities"
+
+
+OLLAMA_REMEDIES: dict[type[ModelFault], str] = {
+    UnreachableError: "start it with `ollama serve`, or correct ollama.host (OLLAMA_HOST)",
+    UnknownModelError: "fetch it with `ollama pull {model}`, or correct ollama.models",
+    WrongKeyError: "set OLLAMA_API_KEY, or put user:password@ before the host in ollama.host",
+}
+
+# By the name of an exception or of one of its bases: httpx, httpx2 and openai name alike, and
+# none of them has to be imported here.
+BY_NAME: dict[str, type[ModelFault]] = {
+    "ConnectTimeout": UnreachableError,
+    "TimeoutException": TimedOutError,
+    "APITimeoutError": TimedOutError,
+    "TimeoutError": TimedOutError,
+    "ConnectError": UnreachableError,
+    "ConnectionRefusedError": UnreachableError,
+    "UnsupportedProtocol": UnreachableError,
+    "InvalidURL": UnreachableError,
+    "ProxyError": UnreachableError,
+    "TransportError": CutShortError,
+    "DecodingError": MalformedAnswerError,
+    "TooManyRedirects": MalformedAnswerError,
+    "ConnectionResetError": CutShortError,
+    "ConnectionError": UnreachableError,
+    "APIConnectionError": UnreachableError,
+    "APIResponseValidationError": MalformedAnswerError,
+    "APIError": ServerFailedError,
+    "LengthFinishReasonError": OutputLimitError,
+    "ContentFilterFinishReasonError": ContentRefusedError,
+    "OpenAIRefusalError": ContentRefusedError,
+    "OpenAIError": WrongKeyError,  # the bare one: the client was built without a key
+}
+BY_STATUS: dict[int, type[ModelFault]] = {
+    401: WrongKeyError,
+    403: WrongKeyError,
+    404: UnknownModelError,
+    408: TimedOutError,
+    409: ServerFailedError,
+    413: ContextOverflowError,
+    429: RateLimitedError,
+}
+# A server's own words, where status and class say too little.
+BY_WORDS: tuple[tuple[str, type[ModelFault]], ...] = (
+    (r"rate_limit_exceeded", RateLimitedError),
+    (r"insufficient_quota|exceeded your current quota", CreditSpentError),
+    (
+        r"context_length_exceeded|context (length|window|size)|prompt is too long",
+        ContextOverflowError,
+    ),
+    (r"does not support tools|tools? (are|is) not supported", NoToolsError),
+    (r"content_filter|content_policy|content management policy", ContentRefusedError),
+    (r"error parsing tool call", MalformedAnswerError),
+)
+
+
+def name(error: Exception, model: Model, headers: Mapping[str, str] | None = None) -> ModelFault:
+    """Return the fault that a client's exception stands for; `headers` are the response's."""
+    if isinstance(error, ModelFault):
+        return error
+    kind = kind_of(error)
+    fault = kind(model.name, model.server, said_by(error, kind), vendor=model.vendor)
+    response = getattr(error, "response", None)
+    fault.retry_after_s = retry_after_s(headers or getattr(response, "headers", {}))
+    return fault
+
+
+def kind_of(error: BaseException) -> type[ModelFault]:
+    """Return which fault an exception stands for; one that nobody knows is a malformed answer."""
+    status = getattr(error, "status_code", None)
+    is_told = status is not None or type(error).__name__ == "APIError"
+    if is_told and status not in (401, 403):
+        words = f"{getattr(error, 'code', '')} {error}"
+        for pattern, kind in BY_WORDS:
+            if re.search(pattern, words, re.IGNORECASE):
+                return kind
+    return _by_status(status) if status is not None else _by_name(error)
+
+
+def said_by(error: Exception, kind: type[ModelFault]) -> str:
+    """Return a server's words in one short line; a refusal of a key may repeat the key."""
+    if issubclass(kind, WrongKeyError):
+        return ""
+    words = " ".join(str(error).split())
+    if "<html" in words.lower():
+        words = "an HTML page"
+    words = words[:SAID_LENGTH] + "…" * (len(words) > SAID_LENGTH)
+    return words or type(error).__name__
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a Retry-After header; a date is counted from the server's own."""
+    after = headers.get("retry-after", "")
+    if re.fullmatch(r"\d+(\.\d+)?", after):
+        return float(after)
+    try:
+        until, now = (parsedate_to_datetime(text) for text in (after, headers.get("date", "")))
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return None
+
+
+def _by_status(status: int) -> type[ModelFault]:
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if 300 <= status < 400:
+        return MalformedAnswerError
+    return RequestRefusedError if 400 <= status < 500 else ServerFailedError
+
+
+def _by_name(error: BaseException) -> type[ModelFault]:
+    kind: type[ModelFault] = MalformedAnswerError
+    for cause in _causes(error):  # the innermost knows best
+        names = (base.__name__ for base in type(cause).__mro__)
+        kind = next((BY_NAME[n] for n in names if n in BY_NAME), kind)
+    return kind
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,194 @@
+"""When two questions are the same one typed twice, and which are never answered from memory.
+
+Two questions share a key when their numbers, negations, identifiers, question words and content
+words are the same in the same order. A threshold on cosine lets such traps pass: "from A to B".
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+_WH = r"(?:how|what|when|where|which|who|whom|whose|why)"
+_AUXILIARY = r"(?:is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has)"
+_ASKING = rf"(?:{_WH}(?:'?s)?|{_AUXILIARY})\b"
+_GREETING = (
+    r"(?:hi|hello|hey|hiya|dear|greetings|(?:good )?(?:morning|afternoon|evening)|good day)"
+    r"(?: (?:there|all|team|everyone|everybody|folks|again))?"
+)
+_PREFACE = (
+    r"(?:sorry to bother you|just wondering|i was wondering|please help(?: me)?"
+    r"|(?:(?:sorry|just|one|another|an?),? )*(?:quick|silly|basic|short|dumb|simple|small|stupid) "
+    r"(?:question|one))"
+)
+_OPENINGS = (
+    re.compile(rf"^(?:(?:so|well|ok|okay|oh|yeah|yes|er),? )+(?={_ASKING})"),
+    re.compile(rf"^{_GREETING}\s*(?:[,!.:;–—-]+\s*|\s(?={_ASKING}))"),
+    re.compile(rf"^{_PREFACE}\s*(?:[,!.:;–—-]+\s*(?:but )?|\s(?:but )?(?={_ASKING}))"),
+    re.compile(rf"^(?:please )?(?:(?:can|could|would) you )?(?:please )?tell me,? (?={_WH}\b)"),
+    re.compile(rf"^(?:do you know|i(?: would|'d) like to know|i want to know),? (?={_WH}\b)"),
+)
+_THANKS = r"(?:thank(?:s| you)(?: (?:a lot|so much|very much|in advance))?|many thanks|cheers)"
+_CLOSINGS = (
+    re.compile(rf"(?<=[?.!,;])\s*{_THANKS}[\s.!]*$"),
+    re.compile(r"(?<!say)(?<!word)(?<!write)(?<!spell)(?<!for)[,?.]?\s+please[\s.!?]*$"),
+    re.compile(r"[\s?!.…,;:]+$"),
+)
+_HESITATION = re.compile(r"\b(?:um+|uh+|uhm|erm|hmm+)\b,? ")
+_TYPOGRAPHY = str.maketrans("’‘“”‐‑−？！，。", "''\"\"---?!,.")
+
+
+def normal_form(text: str) -> str:
+    """Return the text without case, spare white space, greeting, thanks and closing marks."""
+    words = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY).split()
+    # grep -v and grep -V are two things.
+    whole = " ".join(word if re.match(r"-\w", word) else word.casefold() for word in words)
+    short = _HESITATION.sub("", whole)
+    for frame in (*_OPENINGS, *_CLOSINGS, *_OPENINGS, *_CLOSINGS):
+        short = frame.sub("", short, count=1)
+    return short or whole
+
+
+_PLACE = "in|on|at|for|near|with|under|during|inside|within"
+_NOT = r"\b(do|does|did|is|are|was|were|has|have|had|would|should|could)n'?t\b"
+_I_WANT = r"^(?:i|we) (?:want|need|would like) to ([^?!]+)[,.:;] how"
+_SAME = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (r"\b(?:can'?t|cannot)\b", "can not"),
+        (r"\bwon't\b", "will not"),
+        (_NOT, r"\1 not"),
+        (rf"\b({_WH})'?s\b", r"\1 is"),
+        (r"\b(i|we|you|they)'d like\b", r"\1 would like"),
+        (r"\b(\w+)'ve\b", r"\1 have"),
+        (r"\b(\w+)'re\b", r"\1 are"),
+        (r"\b(\w+)'ll\b", r"\1 will"),
+        (r"\bi'm\b", "i am"),
+        (r"\b(\d+) ?(am|pm)\b", r"\1 \2"),
+        (r"\b(\w*)(met|lit|cent|theat)re(s?)\b", r"\1\2er\3"),
+        (r"\b(col|fav|flav|harb|lab|neighb|behavi)our", r"\1or"),
+        (r"\bwhat is (?:the|a) (?:(?:best|right|correct|proper|usual) )?way to\b", "how to"),
+        (rf"{_I_WANT}(?: (?:do|can|could|would|should) (?:i|we)(?: do)? it)?$", r"how to \1"),
+        # "In Go, how do I …?" asks what "How do I … in Go?" asks.
+        (rf"^((?:{_PLACE}) [^,?!;]+), (?={_ASKING})(.+)$", r"\2 \1"),
+        (r"\bhow (?:(?:do|can|could|would) )?(?:i|you|we|one) (?!not\b)", "how "),
+        (r"\bhow to\b", "how"),
+    )
+)
+_STOP = frozenset(("the", "of", "is", "are", "be", "do", "does"))
+
+
+def key(text: str) -> str:
+    """Return what two questions share only if the answer to one may serve the other.
+
+    One equality look-up replaces the comparison of pairs. Questions with other typing errors or in
+    other words have other keys: they are a judge's business.
+    """
+    text = normal_form(text)
+    for pattern, plain in _SAME:
+        text = pattern.sub(plain, text)
+    said = " ".join(_stem(word) for word in _in_digits(_words(text)) if word not in _STOP)
+    return said or text
+
+
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
+_IDENTIFIER = re.compile(
+    r".*[_/@#\\].*|.*[^.:][.:]+[^.:].*|.*\d.*[^\W\d_].*|.*[^\W\d_].*\d.*|\d+-\d.*|--?\w.*|\..+"
+)
+# A word, a number, or a sign that stands for itself ($ € % < + …); plain punctuation says nothing.
+_TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|[^\w\s\"'`()\[\]{},;:?!.-]")
+
+
+def _words(text: str) -> Iterator[str]:
+    for chunk in _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text).split():
+        bare = chunk.lstrip("\"'`([{*").rstrip("\"'`)]},;:?!.*")
+        if _IDENTIFIER.fullmatch(bare.strip("$€£%")):
+            yield bare
+        else:
+            yield from (match[0].removesuffix("'s") for match in _TOKEN.finditer(bare))
+
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_VALUE = {word: value for value, word in enumerate(_ONES)}
+_VALUE |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
+_TIMES = {"hundred": 100, "thousand": 1000}
+
+
+def _in_digits(words: Iterable[str]) -> Iterator[str]:
+    number: int | None = None
+    for word in words:
+        if (grown := _grow(number, word)) is not None:
+            number = grown
+            continue
+        if number is not None:
+            yield str(number)
+        number = _VALUE.get(word)
+        if number is None:
+            yield word
+    if number is not None:
+        yield str(number)
+
+
+def _grow(number: int | None, word: str) -> int | None:
+    if not number:
+        return None
+    if number < _TIMES.get(word, 0):
+        return number * _TIMES[word]
+    follows = 10 if number % 10 == 0 and number % 100 >= 20 else 100 if number % 100 == 0 else 0
+    return number + _VALUE[word] if 0 < _VALUE.get(word, 0) < follows else None
+
+
+def _stem(word: str) -> str:
+    # Harman's S stemmer (1991). Stronger ones read "import" in "important".
+    if len(word) < 4 or not word.isalpha() or word.endswith(("ss", "us", "is")) or word == "news":
+        return word
+    if word.endswith("ies") and word[-4] not in "ae":
+        return word[:-3] + "y"
+    return word.removesuffix("s")
+
+
+_PERSONAL = re.compile(
+    r"\b(?:who|what|when|where|which|how (?:much|many|old|far|long))(?:'?s| is| are| was| were)"
+    r" (?:my|our)\b"
+    r"|^(?:is|are|was|were|has|have|did|does|will) (?:my|our)\b"
+    r"|\b(?:did|have|was|were) (?:i|we)\b|\bdo (?:i|we) (?:owe|have(?! to\b))"
+    r"|\b(?:who|where|how old) am i\b|\b(?:remind|about|know|remember|told|for) me\b"
+    r"|\bmy (?:name|orders?|balance|salary|birthday)\b"
+    r"|[\w.+-]+@[\w-]+\.\w+|\+\d[\d ()-]{7,}\d"
+)
+_LIVE = re.compile(
+    r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recent"
+    r"|recently|live|ongoing|so far|at the moment|at present|up to date|breaking|news|weather"
+    r"|forecast|(?:this|next|last) (?:morning|afternoon|evening|night|week|weekend|month"
+    r"|quarter|year)|still (?:open|down|running)|score of|(?:stock|share) price|exchange rate"
+    r"|in stock|(?:status|price|state) of|what (?:time|day) is it"
+    r"|what(?:'s| is) the (?:time|date)(?! (?:to|it|for)\b))\b"
+)
+_DEED = re.compile(
+    r"^(?:please |(?:can|could|would|will) you (?:please )?|i (?:want|need) you to |go ahead and )*"
+    r"(?:send|e-?mail|mail|message|text|call|phone|notify|remind|post|publish|tweet|upload|submit"
+    r"|file|delete|remove|drop|erase|wipe|cancel|revoke|undo|close|open|reopen|archive|move|rename"
+    r"|copy|book|reserve|order|buy|sell|pay|refund|transfer|invest|donate|subscribe|unsubscribe"
+    r"|register|sign|create|add|insert|set|change|update|edit|modify|replace|fix|patch|save|store"
+    r"|write to|overwrite|run|execute|launch|start|stop|restart|reboot|kill|install|uninstall"
+    r"|upgrade|deploy|roll ?back|commit|push|merge|revert|approve|reject|schedule|turn|enable"
+    r"|disable|lock|unlock|freeze|grant|make)\b"
+)
+
+
+def is_personal(text: str) -> bool:
+    """Return whether the answer depends on who asks: it may not be served to anybody else."""
+    return bool(_PERSONAL.search(normal_form(text)))
+
+
+def is_live(text: str) -> bool:
+    """Return whether the answer depends on when it is asked."""
+    return bool(_LIVE.search(normal_form(text)))
+
+
+def has_side_effects(text: str) -> bool:
+    """Return whether something is to be done, not said: done once is not done twice."""
+    return bool(_DEED.search(normal_form(text)))

@@ -1,0 +1,326 @@
+"""What a search runs inside the sandbox: tests collected once, then a process for each candidate.
+
+A candidate replaces its module in place, so that no import, no collection and no start of pytest
+is paid for it. What passes here is only plausible: survivors are tested again from a fresh copy.
+Sent as text to the workspace's own Python (3.9 or newer), so it imports nothing of ours.
+"""
+
+import sys
+
+# The current folder is the tree under test: it must not shadow what is imported here.
+sys.path[:] = [place for place in sys.path if place]
+
+import gc  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import select  # noqa: E402
+import signal  # noqa: E402
+import time  # noqa: E402
+from types import CodeType, FrameType, FunctionType, ModuleType  # noqa: E402
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple  # noqa: E402
+
+import pytest  # noqa: E402
+
+Json = Dict[str, Any]
+Edit = Tuple[int, int, str]  # bytes from, to, and what stands there instead
+PASS, FAIL, LATE = b"+", b"-", b"!"
+WALL = 25  # a sleeping candidate gets this many times its share of the processor
+
+
+class DeadlineError(BaseException):
+    """A test ran past its deadline."""
+
+
+def run_item(item: Any, after: Any) -> None:
+    """Run one test with its fixtures, without the cost of a report; raise what it raises."""
+    item.ihook.pytest_runtest_setup(item=item)
+    try:
+        item.ihook.pytest_runtest_call(item=item)
+    finally:
+        item.ihook.pytest_runtest_teardown(item=item, nextitem=after)
+    caught = getattr(item, "_excinfo", None)  # unittest keeps its failures to itself
+    if caught:
+        raise AssertionError("unittest failed")
+
+
+def run_all(items: List[Any]) -> bool:
+    """Return whether all tests pass; stop at the first that does not."""
+    for item, after in zip(items, [*items[1:], None]):
+        try:
+            run_item(item, after)
+        except BaseException:
+            return False
+    return True
+
+
+def place_of(file: str) -> str:
+    """Return a file's path relative to the tree."""
+    return os.path.relpath(os.path.realpath(file), os.path.realpath(os.getcwd()))
+
+
+class Module:
+    """A loaded module of the tree, whose code candidates replace in place."""
+
+    def __init__(self, path: str, module: ModuleType) -> None:
+        """Remember every function that was made from this file."""
+        with open(path, "rb") as file:
+            self.source = file.read()
+        self.path = path
+        self.module = module
+        file_name = module.__file__ or path
+        self.names = {place: key for key, place in walk(compile(self.source, file_name, "exec"))}
+        self.functions = [
+            (self.names[mark], one)
+            for one in gc.get_objects()
+            if isinstance(one, FunctionType)
+            and one.__code__.co_filename == file_name
+            and (mark := mark_of(one.__code__)) in self.names
+        ]
+
+    def edited(self, edits: List[Edit]) -> bytes:
+        """Return the source with these edits applied, the last one first."""
+        source = self.source
+        for start, end, text in sorted(edits, reverse=True):
+            source = source[:start] + text.encode() + source[end:]
+        return source
+
+    def replace(self, edits: List[Edit]) -> None:
+        """Run the edited source in the module's own namespace and renew what others hold of it."""
+        code = compile(self.edited(edits), self.module.__file__ or self.path, "exec")
+        space = vars(self.module)
+        before = dict(space)
+        exec(code, space)
+        fresh = dict((key, one) for key, _, one in walk_code(code))
+        for key, function in self.functions:
+            renew(function, fresh.get(key))
+        defaults(before, space)
+        changed = {n: v for n, v in before.items() if space[n] is not v and not is_code(v)}
+        for other in tree_modules():
+            held = vars(other)
+            for name, value in changed.items():
+                if held is not space and held.get(name, held) is value:
+                    held[name] = space[name]
+
+
+def is_code(value: object) -> bool:
+    """Return whether a value is renewed in place instead of replaced."""
+    return isinstance(value, FunctionType)
+
+
+def renew(function: FunctionType, code: Optional[CodeType]) -> None:
+    """Give a function its edited code, where both close over as many names."""
+    if code is not None and len(code.co_freevars) == len(function.__code__.co_freevars):
+        function.__code__ = code
+
+
+def defaults(before: Json, after: Json) -> None:
+    """Give functions and methods that others hold the defaults of their successors."""
+    for name, old in before.items():
+        fresh = after.get(name)
+        if isinstance(old, FunctionType) and isinstance(fresh, FunctionType):
+            old.__defaults__, old.__kwdefaults__ = fresh.__defaults__, fresh.__kwdefaults__
+        elif isinstance(old, type) and isinstance(fresh, type) and old is not fresh:
+            defaults(dict(vars(old)), dict(vars(fresh)))
+
+
+def mark_of(code: CodeType) -> Tuple[str, int]:
+    """Return what tells a function from others of its file."""
+    return code.co_name, code.co_firstlineno
+
+
+def walk_code(code: CodeType, above: str = "") -> Iterator[Tuple[str, Tuple[str, int], CodeType]]:
+    """Yield key, mark and code of every function below; keys survive edits of other lines."""
+    seen: Dict[str, int] = {}
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            seen[part.co_name] = seen.get(part.co_name, 0) + 1
+            key = f"{above}.{part.co_name}#{seen[part.co_name]}"
+            yield key, mark_of(part), part
+            yield from walk_code(part, key)
+
+
+def walk(code: CodeType) -> Iterator[Tuple[str, Tuple[str, int]]]:
+    """Yield key and mark of every function below."""
+    for key, mark, _ in walk_code(code):
+        yield key, mark
+
+
+def tree_modules() -> Iterator[ModuleType]:
+    """Yield the modules that were loaded from the tree."""
+    here = os.path.realpath(os.getcwd()) + os.sep
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(module, ModuleType) and file and os.path.realpath(file).startswith(here):
+            yield module
+
+
+class Tracer:
+    """Records which lines of the tree a test executes."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.lines: Dict[str, Set[int]] = {}
+        self.known: Dict[str, Optional[Set[int]]] = {}
+
+    def enter(self, frame: FrameType, event: str, argument: object) -> Optional[Callable[..., Any]]:
+        """Follow frames of the tree only."""
+        file = frame.f_code.co_filename
+        if file not in self.known:
+            place = place_of(file)
+            inside = file[:1] == "/" and not place.startswith("..") and "site-packages" not in place
+            self.known[file] = self.lines.setdefault(place, set()) if inside else None
+        lines = self.known[file]
+        if lines is None:
+            return None
+
+        def follow(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+            lines.add(frame.f_lineno)
+            return follow
+
+        return follow
+
+
+def late(*_: object) -> None:
+    """End the test that is running."""
+    raise DeadlineError("ran past its deadline")
+
+
+def observe(items: List[Any], pipe: int, each_s: float) -> None:
+    """Run each test under the tracer and write what it executed."""
+    signal.signal(signal.SIGALRM, late)
+    for item, after in zip(items, [*items[1:], None]):
+        tracer, passed, started = Tracer(), True, time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, each_s)
+        sys.settrace(tracer.enter)
+        try:
+            run_item(item, after)
+        except BaseException:
+            passed = False
+        finally:
+            sys.settrace(None)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        lines = {path: sorted(seen) for path, seen in tracer.lines.items()}
+        seconds = time.process_time() - started
+        frame = {"id": item.nodeid, "passed": passed, "seconds": seconds, "lines": lines}
+        os.write(pipe, (json.dumps(frame) + "\n").encode())
+
+
+class Rehearsal:
+    """The pytest plugin that answers the search instead of running the tests once."""
+
+    def __init__(self, order: Json, said: int) -> None:
+        """Take the order, and where answers are written."""
+        self.order = order
+        self.said = said
+        self.modules: Dict[str, Module] = {}
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Observe the tests, then try candidates until the search says goodbye."""
+        self.items = {item.nodeid: item for item in session.items}
+        self.answer({"observed": self.observed(), "files": sorted(map(_file, tree_modules()))})
+        gc.collect()
+        gc.freeze()
+        for line in sys.stdin.buffer:
+            batch = json.loads(line)
+            self.answer({"verdicts": self.tried(batch)})
+        return True
+
+    def answer(self, frame: Json) -> None:
+        """Write one line to the search."""
+        os.write(self.said, (json.dumps(frame) + "\n").encode())
+
+    def observed(self) -> List[Json]:
+        """Return outcome, time and lines of each wanted test, from a process of its own."""
+        wanted = [self.items[name] for name in self.order["observe"] if name in self.items]
+        if not wanted:
+            return []
+
+        def work(pipe: int) -> None:
+            observe(wanted, pipe, self.order["each_s"])
+
+        said = forked(work, self.order["each_s"] * 3 + 2)
+        return [json.loads(line) for line in said.splitlines() if line.endswith(b"}")]
+
+    def tried(self, batch: Json) -> str:
+        """Return a mark for each candidate: passed, failed, or late."""
+        items = [self.items[name] for name in batch["tests"] if name in self.items]
+        marks, left = b"", batch["candidates"]
+        while left:
+            some = left[: batch["at_once"]]
+            said = self.tried_here(some, items, batch["deadline_s"])[: len(some)]
+            # A process that fell silent was killed at its deadline, in its next candidate.
+            said += LATE if len(said) < len(some) else b""
+            marks += said
+            left = left[len(said) :]
+        return marks.decode()
+
+    def tried_here(self, some: List[Json], items: List[Any], deadline_s: float) -> bytes:
+        """Try some candidates in one process; the answer is short if it dies of one."""
+        for candidate in some:
+            for path in candidate:
+                self.module(path)
+
+        def work(pipe: int) -> None:
+            for candidate in some:
+                signal.setitimer(signal.ITIMER_PROF, deadline_s)
+                signal.setitimer(signal.ITIMER_REAL, deadline_s * WALL)
+                os.write(pipe, PASS if self.passes(candidate, items) else FAIL)
+
+        return forked(work, deadline_s * WALL * len(some) + 1)
+
+    def passes(self, candidate: Json, items: List[Any]) -> bool:
+        """Return whether all tests pass with this candidate's edits in place."""
+        try:
+            for path, edits in candidate.items():
+                self.modules[path].replace([(a, b, text) for a, b, text in edits])
+        except BaseException:
+            return False
+        return run_all(items)
+
+    def module(self, path: str) -> None:
+        """Load what is known of one file, once."""
+        if path not in self.modules:
+            found = [m for m in tree_modules() if _file(m) == path]
+            self.modules[path] = Module(path, found[0])
+
+
+def _file(module: ModuleType) -> str:
+    return place_of(module.__file__ or "")
+
+
+def forked(work: Callable[[int], None], timeout_s: float) -> bytes:
+    """Return what a process of its own writes before it ends or is ended."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ours)
+            work(theirs)
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    said, deadline = b"", time.monotonic() + timeout_s
+    while select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        piece = os.read(ours, 1 << 16)
+        if not piece:
+            break
+        said += piece
+    os.close(ours)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return said
+
+
+def main() -> None:
+    """Read the order, keep standard output for answers, and hand over to pytest."""
+    order = json.loads(sys.stdin.buffer.readline())
+    said = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (1, 2):
+        os.dup2(nowhere, fd)
+    if order["adds_cwd"]:
+        sys.path.insert(0, "")
+    pytest.main(order["arguments"], [Rehearsal(order, said)])
+
+
+main()

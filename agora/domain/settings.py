@@ -1,0 +1,231 @@
+"""Settings: `config/local.yaml` < the file in `AGORA_CONFIG` < the environment < arguments."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from agora.domain.errors import SettingsError
+
+SHIPPED = Path(__file__).parents[2] / "config" / "local.yaml"
+OWN_NAMES = {
+    "DATABASE_URL": "database.url",
+    "OLLAMA_HOST": "ollama.host",
+    "OPENAI_API_KEY": "openai.api_key",
+    "OPENAI_BASE_URL": "openai.base_url",
+    "AGORA_HOME": "home",
+}
+PREFIX = "AGORA_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Section):
+    """Where PostgreSQL is; without a URL Agora starts its own."""
+
+    url: SecretStr | None = None
+    connections: int = Field(default=8, ge=2, le=40)
+
+
+class OllamaSettings(_Section):
+    """An Ollama server, and which of its models may bid (None: all)."""
+
+    host: str | None = None
+    models: tuple[str, ...] | None = None
+
+
+class OpenAISettings(_Section):
+    """An OpenAI-compatible server, and which of its models may bid (None: all that are known)."""
+
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    models: tuple[str, ...] | None = None
+
+
+class AuctionSettings(_Section):
+    """What a right answer is worth, and what a second costs, both in USD."""
+
+    value_usd: float = Field(gt=0)
+    second_usd: float = Field(ge=0)
+
+
+class BudgetSettings(_Section):
+    """Caps in USD."""
+
+    day_usd: float = Field(ge=0)
+
+
+class ExecutionSettings(_Section):
+    """Limits of one expert's work on one task."""
+
+    deadline_s: float = Field(gt=0)
+    tool_rounds: int = Field(ge=0, le=20)
+    answer_tokens: int = Field(ge=16)
+
+
+class MemorySettings(_Section):
+    """How much is remembered, and for how long."""
+
+    pulse_words: int = Field(ge=10, le=1000)
+    pulse_events: int = Field(ge=1, le=10_000)
+    answers_days: float = Field(gt=0)
+
+
+class RepairSettings(_Section):
+    """When a tool is worth a repair, and how long a search may take."""
+
+    below: float = Field(ge=0, le=1)
+    executions: int = Field(ge=1)
+    timeout_s: float = Field(gt=0)
+    candidates: int = Field(ge=1)
+
+
+class SandboxSettings(_Section):
+    """What unknown code gets: MiB of memory and files, processes, seconds."""
+
+    memory_mb: int = Field(ge=64)
+    processes: int = Field(ge=4)
+    file_mb: int = Field(ge=1)
+    test_timeout_s: float = Field(gt=0)
+
+
+class StageSettings(_Section):
+    """How long a run holds its thread without a sign of life, in seconds."""
+
+    lease_s: float = Field(gt=0)
+
+
+class Settings(_Section):
+    """Everything that a person may decide; secrets do not show when printed."""
+
+    home: Path | None = None
+    database: DatabaseSettings = DatabaseSettings()
+    ollama: OllamaSettings
+    openai: OpenAISettings
+    auction: AuctionSettings
+    budget: BudgetSettings
+    execution: ExecutionSettings
+    memory: MemorySettings
+    repair: RepairSettings
+    sandbox: SandboxSettings
+    stage: StageSettings
+
+    @property
+    def folder(self) -> Path:
+        """Return where data is kept: `AGORA_HOME`, or what the system provides."""
+        if self.home is not None:
+            return self.home.expanduser().absolute()
+        import platformdirs
+
+        return Path(platformdirs.user_data_dir("agora"))
+
+
+def load(env: Mapping[str, str], **arguments: Any) -> Settings:
+    """Read all sources in order; raise SettingsError naming source, key and what is allowed.
+
+    `arguments` are dotted names: `load(os.environ, **{"budget.day_usd": 1})`.
+    """
+    sources: dict[str, str] = {}
+    merged: dict[str, Any] = {}
+    for source, key, value in _entries(env, arguments):
+        _put(merged, key, value)
+        sources[key] = source
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, sources) from None
+
+
+def _entries(
+    env: Mapping[str, str], arguments: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Any]]:
+    for path in (SHIPPED, *_own_file(env)):
+        for key, value in _flat(_read(path), ""):
+            yield str(path), key, value
+    for name, value in sorted(env.items()):
+        # Empty is unset: how shells and compose files say "no value".
+        if value and (key := _key_of(name)):
+            yield f"environment {name}", key, value if key in OWN_NAMES.values() else _parse(value)
+    for key, value in arguments.items():
+        yield "argument", key, value
+
+
+def _own_file(env: Mapping[str, str]) -> list[Path]:
+    named = env.get("AGORA_CONFIG")
+    return [Path(named).expanduser()] if named else []
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text("utf-8")) or {}
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror})", "see AGORA_CONFIG"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise SettingsError(f"{path}: is not YAML ({where})", "see config/local.yaml") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: must hold `section: {{key: value}}`", "see config/local.yaml")
+    return content
+
+
+def _flat(tree: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        name = f"{above}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _key_of(name: str) -> str | None:
+    if name in OWN_NAMES:
+        return OWN_NAMES[name]
+    if name.startswith(PREFIX) and "__" in name:
+        return name.removeprefix(PREFIX).lower().replace("__", ".")
+    return None
+
+
+def _parse(value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        below = tree.setdefault(section, {})
+        if not isinstance(below, dict):
+            below = tree[section] = {}
+        tree = below
+    tree[last] = value
+
+
+def _explain(error: ValidationError, sources: Mapping[str, str]) -> SettingsError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    known = [name for name in sources if name == key or name.startswith(f"{key}.")]
+    while not known and "." in key:  # an item of a list: its list is what was set
+        key = key.rpartition(".")[0]
+        known = [name for name in sources if name == key]
+    source = sources[known[0]] if known else "settings"
+    if first["type"] == "extra_forbidden":
+        return SettingsError(f"{source}: unknown key {key}", f"allowed here: {_allowed(key)}")
+    return SettingsError(f"{source}: {key}: {first['msg']}", f"got {first['input']!r}")
+
+
+def _allowed(key: str) -> str:
+    model: Any = Settings
+    for section in key.split(".")[:-1]:
+        field = model.model_fields.get(section)
+        if field is None:
+            break
+        model = field.annotation
+    return ", ".join(model.model_fields)

@@ -1,0 +1,133 @@
+"""What executions say of tools and of changes under watch, as folds over the knowledge stream.
+
+The state of both is plain JSON. A tool's subject is `workspace:path:name`; a change is watched
+over all tools of the file that it altered, by the CUSUM of `agora.domain.sequential`.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from agora.domain.contracts import Json, Opportunity
+from agora.domain.sequential import Cusum, promotion_watch
+
+KINDS = ["tool.judged", "change.applied", "change.reverted"]
+EXPECTED = 0.98
+"""Success expected of a file whose tools nobody had called before the change."""
+KEPT_FAILURES = 20
+NEW: Json = {"tools": {}, "watches": {}}
+
+
+def subject_of(event: Json) -> str:
+    """Return how a tool is known to opportunities."""
+    return f"{event['workspace']}:{event['path']}:{event['tool']}"
+
+
+def step(state: Json, event: Json) -> Json:
+    """Return the state after one event."""
+    state = state or NEW
+    if event["kind"] == "tool.judged":
+        return _judged(state, event)
+    begun = {subject: one for subject, one in state["tools"].items() if not _is_of(one, event)}
+    if event["kind"] == "change.applied":
+        return {"tools": begun, "watches": state["watches"] | {event["change"]: _watch(event)}}
+    # Whatever was watched in this file was watched as it stood before.
+    kept = {key: one for key, one in state["watches"].items() if not _is_of(one, event)}
+    return {"tools": begun, "watches": kept}
+
+
+def _is_of(one: Json, event: Json) -> bool:
+    return (one["workspace"], one["path"]) == (event["workspace"], event["subject"])
+
+
+def _watch(event: Json) -> Json:
+    rate = event["baseline"] if event["baseline"] is not None else EXPECTED
+    return {
+        "workspace": event["workspace"],
+        "path": event["subject"],
+        "cusum": asdict(promotion_watch(rate)),
+        "outcomes": 0,
+        "failures": [],
+    }
+
+
+def _judged(state: Json, event: Json) -> Json:
+    subject = subject_of(event)
+    tool = _counted(state["tools"].get(subject, _new(event)), event)
+    place = event | {"subject": event["path"]}
+    watches = {
+        key: _watched(one, event) if _is_of(one, place) else one
+        for key, one in state["watches"].items()
+    }
+    return {"tools": state["tools"] | {subject: tool}, "watches": watches}
+
+
+def _new(event: Json) -> Json:
+    place = {name: event[name] for name in ("workspace", "path", "tool")}
+    return place | {"executions": 0, "right": 0, "failures": []}
+
+
+def _counted(tool: Json, event: Json) -> Json:
+    counts = {
+        "executions": tool["executions"] + 1,
+        "right": tool["right"] + bool(event["is_right"]),
+    }
+    return tool | counts | {"failures": _failures(tool["failures"], event)}
+
+
+def _failures(known: list[Any], event: Json) -> list[Any]:
+    if event["is_right"]:
+        return known
+    failure = {name: event.get(name) for name in ("arguments", "error", "line", "at")}
+    return [*known, failure][-KEPT_FAILURES:]
+
+
+def _watched(watch: Json, event: Json) -> Json:
+    cusum = Cusum(**watch["cusum"])
+    # After the alarm there is nothing more to learn; the sum stays as the evidence of it.
+    cusum = cusum if cusum.is_alarm else cusum.step(bool(event["is_right"]))
+    return watch | {
+        "cusum": asdict(cusum),
+        "outcomes": watch["outcomes"] + 1,
+        "failures": _failures(watch["failures"], event),
+    }
+
+
+def rate(tool: Json) -> float:
+    """Return the share of executions that gave the documented result, in [0, 1]."""
+    return float(tool["right"] / tool["executions"]) if tool["executions"] else 1.0
+
+
+def baseline(state: Json, workspace: str, path: str) -> float | None:
+    """Return the success of all tools of a file so far, or None when nobody has called them."""
+    tools = [one for one in (state or NEW)["tools"].values() if _is_in(one, workspace, path)]
+    executions = sum(one["executions"] for one in tools)
+    return sum(one["right"] for one in tools) / executions if executions else None
+
+
+def _is_in(one: Json, workspace: str, path: str) -> bool:
+    return (one["workspace"], one["path"]) == (workspace, path)
+
+
+def alarms(state: Json) -> list[str]:
+    """Return the changes whose watch has raised an alarm."""
+    watches = (state or NEW)["watches"].items()
+    return [key for key, one in watches if Cusum(**one["cusum"]).is_alarm]
+
+
+def failing(state: Json, workspace: str, below: float, executions: int) -> list[Opportunity]:
+    """Return an opportunity for each tool of a workspace with too little success, worst first."""
+    tools = [
+        (subject, one)
+        for subject, one in (state or NEW)["tools"].items()
+        if one["workspace"] == workspace and one["executions"] >= executions and rate(one) < below
+    ]
+    return [
+        Opportunity(
+            id="",
+            kind="failing_tool",
+            subject=subject,
+            priority="high" if rate(one) < 0.50 else "medium",
+            evidence={"success": rate(one)} | one,
+        )
+        for subject, one in sorted(tools, key=lambda item: rate(item[1]))
+    ]

@@ -1,0 +1,239 @@
+"""Changes: proposed, approved, applied once whoever is killed on the way, watched, taken back."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from agora.domain import commits
+from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
+from agora.domain.errors import RefusedError, UsageError
+from agora.team.acting import Acting, case
+from agora.team.watching import Watching
+from memory import changes, events
+from memory.database import Database, Row
+
+APPLY = "apply_change"
+
+
+@dataclass(frozen=True)
+class Changing:
+    """Changes of workspaces, through the ledger."""
+
+    database: Database
+    acting: Acting
+    watching: Watching
+
+    async def propose(
+        self, change: Change, opportunity_id: str | None, evidence: dict[str, Any]
+    ) -> None:
+        """Write a change down, with what speaks for it."""
+        here = case.get()
+        async with self.database.transaction() as connection:
+            await changes.propose(
+                connection,
+                change,
+                case_id=here.id,
+                thread_id=here.thread_id,
+                opportunity_id=opportunity_id,
+                evidence=evidence,
+            )
+
+    async def find(self, change_id: str) -> Row:
+        """Return the row of a change; raise UsageError."""
+        async with self.database.transaction() as connection:
+            row = await changes.find(connection, change_id)
+        if row is None:
+            raise UsageError(f"there is no change {change_id}", "agora approvals list")
+        return row
+
+    async def add_evidence(self, change_id: str, evidence: Json) -> None:
+        """Add what was found out about a change."""
+        async with self.database.transaction() as connection:
+            await changes.add_evidence(connection, change_id, evidence)
+
+    async def waiting(self) -> list[Row]:
+        """Return every change that a person has not answered, oldest first."""
+        async with self.database.transaction() as connection:
+            return await changes.waiting(connection)
+
+    async def request(self, change_id: str) -> Json:
+        """Return what a person is shown, in the shape that Studio and Agent Inbox understand."""
+        row = await self._await_answer(change_id)
+        shown = {name: row[name] for name in ("id", "title", "workspace", "subject", "diff")}
+        action = {"name": APPLY, "args": shown, "description": row["evidence"].get("report", "")}
+        config = {"action_name": APPLY, "allowed_decisions": ["approve", "edit", "reject"]}
+        return {"action_requests": [action], "review_configs": [config]}
+
+    async def _await_answer(self, change_id: str) -> Row:
+        async with self.database.transaction() as connection:
+            await changes.move(connection, change_id, "waiting", "proposed")
+        return await self.find(change_id)
+
+    async def say(self, change_id: str, decision: Json) -> str:
+        """Keep what a person says before anything is resumed; return what counts.
+
+        The first answer counts: of two people the slower one gets the other's.
+        """
+        row = await self.find(change_id)
+        said = Approval(
+            change_id=change_id,
+            type=decision["type"],
+            digest=str(decision.get("digest") or row["digest"]),
+            by=str(decision.get("by") or "person"),
+            reason=str(decision.get("message") or decision.get("reason") or ""),
+        )
+        await self.answer(said, _edited_diff(decision))
+        counted = await self.answered(change_id)
+        assert counted is not None
+        return str(counted["type"])
+
+    async def hear(self, change_id: str, decision: Json) -> str:
+        """Act on what a person said, unless somebody was quicker; return what counts."""
+        counts, row = await self.say(change_id, decision), await self.find(change_id)
+        status = "approved" if counts == "approve" else "rejected"
+        async with self.database.transaction() as connection:
+            await changes.move(connection, change_id, status, "proposed", "waiting")
+        if counts == "reject":
+            await self._close_opportunity(row, "rejected")
+        return counts
+
+    async def answer(self, approval: Approval, diff: str | None = None) -> None:
+        """Keep what a person said before anything is resumed; the first answer counts."""
+        async with self.database.transaction() as connection:
+            is_first = await changes.answer(connection, approval, diff)
+        if is_first:
+            await self.acting.record(
+                "approve_change",
+                f"{approval.change_id} {approval.digest}",
+                approval.type,
+                actor=approval.by,
+                reasons=[approval.reason] if approval.reason else [],
+            )
+
+    async def edited(self, change_id: str) -> str:
+        """Propose the diff that a person wrote instead, and return its id."""
+        row, said = await self.find(change_id), await self.answered(change_id)
+        assert said is not None
+        change = changes.change_of(row).but(id=f"{change_id}e", diff=said["diff"] or "")
+        await self.propose(change, row["opportunity_id"], {"edited_by": said["by"]})
+        return change.id
+
+    async def answered(self, change_id: str) -> Row | None:
+        """Return what a person said of a change, or None."""
+        async with self.database.transaction() as connection:
+            return await changes.answered(connection, change_id)
+
+    async def deploy(self, change_id: str) -> str:
+        """Apply an approved change and close its opportunity; return the commit."""
+        row = await self.find(change_id)
+        baseline = await self.watching.baseline(row["workspace"], row["subject"])
+        commit = await self.apply(changes.change_of(row), baseline)
+        await self._close_opportunity(row, "fixed")
+        return commit
+
+    async def _close_opportunity(self, row: Row, verdict: str) -> None:
+        if row["opportunity_id"]:
+            await self.watching.close(row["opportunity_id"], verdict)
+
+    async def rebase(self, change_id: str) -> None:
+        """Put a change onto what the workspace is now; its diff stays as it was approved."""
+        row = await self.find(change_id)
+        head = await asyncio.to_thread(commits.head, row["workspace"])
+        async with self.database.transaction() as connection:
+            await changes.rebase(connection, change_id, head)
+
+    async def give_up(self, change_id: str, why: str) -> None:
+        """Close a change that will not be applied."""
+        async with self.database.transaction() as connection:
+            await changes.add_evidence(connection, change_id, {"failed": why})
+            await changes.move(connection, change_id, "failed", "proposed", "waiting", "approved")
+
+    async def apply(self, change: Change, baseline: float | None = None) -> str:
+        """Return the commit that brought the change in, making it if it is not there.
+
+        A patch needs a person's yes to exactly this diff; a revert is the remedy of an alarm.
+        Raises BaseMovedError or DirtyWorkspaceError, and then has touched nothing.
+        """
+        await self._refuse_unapproved(change)
+        act = Act(kind="commit", subject=f"{change.workspace} {change.id} {change.digest}")
+        result = await self.acting.perform(
+            act,
+            lambda: asyncio.to_thread(_commit, change),
+            lambda: asyncio.to_thread(_finish, change),
+        )
+        await self._note(change, result["commit"], baseline)
+        return str(result["commit"])
+
+    async def _refuse_unapproved(self, change: Change) -> None:
+        if change.kind == "revert":
+            return
+        said = await self.answered(change.id)
+        if not said or said["type"] != "approve" or said["digest"] != change.digest:
+            raise RefusedError(
+                f"change {change.id} has no approval for exactly this diff",
+                f"agora approvals show {change.id}",
+            )
+
+    async def _note(self, change: Change, commit: str, baseline: float | None) -> None:
+        """Store the commit, and tell the folds once that what they count has changed."""
+        told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
+        told |= {"commit": commit, "baseline": baseline}
+        kind = "change.reverted" if change.kind == "revert" else "change.applied"
+        async with self.database.transaction() as connection:
+            if await changes.applied(connection, change.id, commit):
+                await events.publish(connection, case.get().correlation_id, kind, told)
+
+    async def take_back(self, change_id: str, at: str) -> str:
+        """Apply the reverse of an applied change on top of what is there now; return the commit."""
+        row = await self.find(change_id)
+        if not row["commit"]:
+            raise UsageError(f"change {change_id} was never applied: there is nothing to take back")
+        reverse_id = f"{change_id}r"
+        async with self.database.transaction() as connection:
+            known = await changes.find(connection, reverse_id)
+        # Proposed once: a repeated node must build the same commit, whatever came after it.
+        reverse = changes.change_of(known) if known else await self._reverse(row, reverse_id, at)
+        commit = await self.apply(reverse)
+        async with self.database.transaction() as connection:
+            await changes.move(connection, change_id, "reverted", "applied")
+        return commit
+
+    async def _reverse(self, row: Row, reverse_id: str, at: str) -> Change:
+        workspace = row["workspace"]
+        reverse = Change(
+            id=reverse_id,
+            kind="revert",
+            subject=row["subject"],
+            workspace=workspace,
+            base=await asyncio.to_thread(commits.head, workspace),
+            diff=await asyncio.to_thread(commits.reversal, workspace, row["commit"]),
+            at=at,
+            title=f"Revert: {row['title'] or row['subject']}",
+        )
+        await self.propose(reverse, None, {"takes_back": row["id"]})
+        return reverse
+
+
+def _edited_diff(decision: Json) -> str | None:
+    if decision["type"] != "edit":
+        return None
+    arguments = (decision.get("edited_action") or {}).get("args") or decision
+    return str(arguments.get("diff") or "")
+
+
+def _commit(change: Change) -> ActOutcome:
+    sha = commits.build(change)
+    commits.refuse_dirty(change, sha)
+    commits.move_branch(change, sha)
+    commits.bring_up(change, sha)
+    return ActOutcome(result={"commit": sha})
+
+
+def _finish(change: Change) -> ActOutcome | None:
+    """Look whether a dead holder's commit took effect, and bring up what it left behind."""
+    commits.remove_stale_locks(change.workspace)
+    sha = commits.build(change)
+    if not commits.contains(change, sha):
+        return None
+    commits.bring_up(change, sha)
+    return ActOutcome(result={"commit": sha})

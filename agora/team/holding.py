@@ -1,0 +1,57 @@
+"""Holding a thread: what the stage decorator asks of the claims and the stream."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agora.domain.contracts import Case, Json
+from agora.domain.errors import ClaimHeldError
+from memory import claims, events
+from memory.claims import Claim
+from memory.database import Database, Row
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Claims on threads, and the events of their stages."""
+
+    database: Database
+
+    async def announce(self, thread_id: str, stage: str, start: Json, lease: timedelta) -> None:
+        """Write a run down before it begins; raise ClaimHeldError if another one is at it."""
+        async with self.database.transaction() as connection:
+            if not await claims.announce(connection, thread_id, stage, start, lease):
+                raise ClaimHeldError(
+                    f"another run works on thread {thread_id}",
+                    "wait until it has ended, or use another thread",
+                )
+
+    async def claim(
+        self, here: Case, stage: str, holder: str, checkpoint_id: str, lease: timedelta
+    ) -> int | Row | None:
+        """Return our token and tell the stream; or else the claim that is in the way."""
+        wanted = Claim(here.thread_id, stage, holder, checkpoint_id, lease)
+        async with self.database.transaction() as connection:
+            token = await claims.claim(connection, wanted)
+            if token is None:
+                return await claims.find(connection, here.thread_id)
+            await events.publish(connection, here.correlation_id, "stage.entered", _told(here))
+            return token
+
+    async def renew(self, thread_id: str, token: int, lease: timedelta) -> bool:
+        """Return whether the claim is ours for another lease."""
+        async with self.database.transaction() as connection:
+            return await claims.renew(connection, thread_id, token, lease)
+
+    async def exit(self, here: Case) -> None:
+        """Tell the stream that a stage has done its work."""
+        async with self.database.transaction() as connection:
+            await events.publish(connection, here.correlation_id, "stage.left", _told(here))
+
+    async def leave(self, thread_id: str, token: int) -> None:
+        """Let others in before the lease ends."""
+        async with self.database.transaction() as connection:
+            await claims.leave(connection, thread_id, token)
+
+
+def _told(here: Case) -> Json:
+    return {"stage": here.stage, "case": here.id, "thread": here.thread_id, "round": here.round}

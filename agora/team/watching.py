@@ -1,0 +1,82 @@
+"""Watching: what executions of tools say, and the opportunities that follow from it."""
+
+import uuid
+from dataclasses import dataclass
+
+from agora.domain import tool_records
+from agora.domain.contracts import Json, Opportunity
+from agora.domain.settings import RepairSettings
+from memory import changes, events, folds, opportunities
+from memory.database import Database, Row, Rows
+
+FOLD = "tool_records"
+
+
+@dataclass(frozen=True)
+class Watching:
+    """The records of tools, and watches over changes."""
+
+    database: Database
+    settings: RepairSettings
+
+    async def judge(self, told: Json, correlation_id: str) -> None:
+        """Add one judged execution: workspace, path, tool, is_right, arguments, error, line."""
+        async with self.database.transaction() as connection:
+            await events.publish(connection, correlation_id, "tool.judged", told)
+
+    async def records(self) -> Json:
+        """Return the folded records, up to the newest event that is certain."""
+        async with self.database.transaction() as connection:
+            return await self._folded(connection)
+
+    async def baseline(self, workspace: str, path: str) -> float | None:
+        """Return the success of a file's tools so far, or None."""
+        return tool_records.baseline(await self.records(), workspace, path)
+
+    async def detect(self, workspace: str) -> None:
+        """Open an opportunity for each alarm and each failing tool of a workspace."""
+        async with self.database.transaction() as connection:
+            state = await self._folded(connection)
+            limits = self.settings.below, self.settings.executions
+            for found in tool_records.failing(state, workspace, *limits):
+                await opportunities.open_one(connection, found.but(id=_new_id()))
+            for change_id in tool_records.alarms(state):
+                row = await changes.find(connection, change_id)
+                if row and row["status"] == "applied" and row["workspace"] == workspace:
+                    await opportunities.open_one(connection, _alarm(row, state))
+
+    async def open_one(self, found: Opportunity) -> None:
+        """Write down an opportunity that somebody else has found."""
+        async with self.database.transaction() as connection:
+            await opportunities.open_one(connection, found.but(id=_new_id()))
+
+    async def claim(self, case_id: str, kinds: list[str], under: str) -> Opportunity | None:
+        """Return the most pressing opportunity of these kinds below `under`, now this case's."""
+        async with self.database.transaction() as connection:
+            return await opportunities.claim(connection, case_id, kinds, under)
+
+    async def close(self, opportunity_id: str, verdict: str) -> None:
+        """Say how an opportunity ended."""
+        async with self.database.transaction() as connection:
+            await opportunities.close(connection, opportunity_id, verdict)
+
+    async def living(self) -> list[Row]:
+        """Return all opportunities that are open or claimed."""
+        async with self.database.transaction() as connection:
+            return await opportunities.living(connection)
+
+    async def _folded(self, connection: Rows) -> Json:
+        return await folds.advance(connection, FOLD, tool_records.KINDS, tool_records.step)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _alarm(row: Row, state: Json) -> Opportunity:
+    watch = state["watches"][row["id"]]
+    evidence = {"change": row["id"], "commit": row["commit"], "watch": watch}
+    subject = f"{row['workspace']}:{row['id']}"
+    return Opportunity(
+        id=_new_id(), kind="alarm", subject=subject, priority="high", evidence=evidence
+    )

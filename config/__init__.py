@@ -1,0 +1,1 @@
+"""The settings and the model catalogue that Agora ships."""

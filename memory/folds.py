@@ -1,0 +1,55 @@
+"""The folds table: what is computed from events. State and cursor commit together."""
+
+from collections.abc import Callable
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from memory.database import Rows
+
+START = "INSERT INTO folds (name) VALUES (%s) ON CONFLICT DO NOTHING"
+READ = "SELECT xid, id, state FROM folds WHERE name = %s"
+LOCK = f"{READ} FOR UPDATE"
+# Ids are given before the commit, so a smaller one may appear later. A transaction below xmin
+# is over for good; the cursor goes by (xid, id), for with the id alone it would still skip.
+NEXT = """
+SELECT xid, id, kind, at, correlation_id, body FROM events
+WHERE kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
+  AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, id LIMIT 1000
+"""
+STORE = "UPDATE folds SET xid = %s::xid8, id = %s, state = %s WHERE name = %s"
+FORGET = "DELETE FROM folds WHERE name = %s"
+
+State = dict[str, Any]
+Step = Callable[[State, State], State]
+
+
+async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> State:
+    """Fold the events that are new and certain into the state, and return it.
+
+    `step(state, event)` gets the event's body, with `kind` and `at` (ISO 8601) beside it.
+    """
+    fold = await (await connection.execute(READ, [name])).fetchone()
+    if fold is not None and not await _next(connection, fold, kinds):
+        return dict(fold["state"])
+    await connection.execute(START, [name])
+    fold = await (await connection.execute(LOCK, [name])).fetchone()
+    assert fold is not None
+    state: State = fold["state"]
+    while rows := await _next(connection, fold, kinds):
+        for row in rows:
+            state = step(state, row["body"] | {"kind": row["kind"], "at": row["at"].isoformat()})
+        fold = rows[-1]
+    await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), name])
+    return state
+
+
+async def _next(connection: Rows, fold: State, kinds: list[str]) -> list[State]:
+    wanted = {"kinds": kinds, "xid": fold["xid"], "id": fold["id"]}
+    return await (await connection.execute(NEXT, wanted)).fetchall()
+
+
+async def rebuild(connection: Rows, name: str) -> None:
+    """Forget the state: the next `advance` computes it from the first event on."""
+    await connection.execute(FORGET, [name])

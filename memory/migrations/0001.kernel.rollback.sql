@@ -1,0 +1,2 @@
+DROP TABLE decisions, acts, budgets, folds, events, claims;
+DROP SEQUENCE claim_tokens;

@@ -1,0 +1,1 @@
+DROP TABLE approvals, changes, opportunities, answers, tasks;

@@ -1,0 +1,67 @@
+"""The opportunities table: what could be better; at most one row alive per kind and subject."""
+
+from psycopg.types.json import Jsonb
+
+from agora.domain.contracts import Opportunity
+from memory.database import Row, Rows
+
+OPEN = """
+INSERT INTO opportunities (id, kind, subject, priority, evidence)
+VALUES (%(id)s, %(kind)s, %(subject)s, %(priority)s, %(evidence)s)
+ON CONFLICT (kind, subject) WHERE status <> 'closed' DO UPDATE
+    SET evidence = EXCLUDED.evidence, priority = EXCLUDED.priority
+RETURNING id
+"""
+FIELDS = "id, kind, subject, priority, evidence, status"
+# The case that claimed it finds it again after a crash; nobody else gets it while that one lives.
+CLAIM = f"""
+UPDATE opportunities SET status = 'claimed', claimed_by = %(case)s
+WHERE id = (
+    SELECT id FROM opportunities
+    WHERE kind = ANY(%(kinds)s) AND starts_with(subject, %(under)s)
+      AND (status = 'open' OR claimed_by = %(case)s)
+    ORDER BY (kind = 'alarm') DESC, (priority = 'high') DESC, created_at
+    LIMIT 1 FOR UPDATE SKIP LOCKED
+) RETURNING {FIELDS}
+"""
+CLOSE = """
+UPDATE opportunities SET status = 'closed', verdict = %s, closed_at = clock_timestamp()
+WHERE id = %s AND status <> 'closed'
+"""
+REOPEN = """
+UPDATE opportunities SET status = 'open', claimed_by = NULL WHERE id = %s AND status = 'claimed'
+"""
+LIVING = (
+    f"SELECT {FIELDS}, created_at FROM opportunities WHERE status <> 'closed' ORDER BY created_at"
+)
+
+
+async def open_one(connection: Rows, found: Opportunity) -> str:
+    """Write an opportunity down, or refresh the living one of its subject; return its id."""
+    row = found.model_dump(include={"id", "kind", "subject", "priority"})
+    row |= {"evidence": Jsonb(found.evidence)}
+    stored = await (await connection.execute(OPEN, row)).fetchone()
+    assert stored is not None
+    return str(stored["id"])
+
+
+async def claim(connection: Rows, case_id: str, kinds: list[str], under: str) -> Opportunity | None:
+    """Return the most pressing one of these kinds whose subject begins with `under`, now ours."""
+    wanted = {"case": case_id, "kinds": kinds, "under": under}
+    row = await (await connection.execute(CLAIM, wanted)).fetchone()
+    return Opportunity.model_validate(row) if row else None
+
+
+async def close(connection: Rows, opportunity_id: str, verdict: str) -> None:
+    """Say how it ended: fixed, not_found, rejected, reverted, …"""
+    await connection.execute(CLOSE, [verdict, opportunity_id])
+
+
+async def reopen(connection: Rows, opportunity_id: str) -> None:
+    """Give a claimed one back."""
+    await connection.execute(REOPEN, [opportunity_id])
+
+
+async def living(connection: Rows) -> list[Row]:
+    """Return all that are open or claimed, oldest first."""
+    return await (await connection.execute(LIVING)).fetchall()

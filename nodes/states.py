@@ -1,0 +1,61 @@
+"""What travels through the graphs: plain JSON, bulk in our tables and only ids in here."""
+
+from typing import Annotated, Any, TypedDict
+
+from langgraph.graph.message import add_messages
+
+from agora.domain.contracts import Json
+
+
+class TaskInput(TypedDict, total=False):
+    """What callers give: a task, or a conversation whose newest message is one."""
+
+    task: Json
+    messages: Annotated[list[Any], add_messages]
+
+
+class TaskOutput(TypedDict, total=False):
+    """What callers get."""
+
+    outcome: Json
+    messages: Annotated[list[Any], add_messages]
+
+
+class TaskState(TaskInput, total=False):
+    """State of the task graph. Each key has one author; intake resets them all."""
+
+    heard: str | None  # intake: the message that the task was made of
+    context: Json  # intake, then pulse
+    plan: Json  # planning
+    bids: list[Json]  # bidding, best first
+    award: Json | None  # bidding
+    attempts: int  # execution: how many have failed
+    losers: list[str]  # execution: who they were
+    ruling: Json | None  # the war room
+    outcome: Json | None  # recall, bidding, execution or the war room: whoever ends the task
+    dropped: list[Json]  # reflection: experts whose success has dropped
+
+
+class RoomState(TypedDict, total=False):
+    """State of the war room; it shares `task`, `context`, `ruling` and `outcome` with a task."""
+
+    task: Json  # the caller
+    context: Json
+    seats: list[Json]  # seats: who sits, strongest first
+    votes: list[Json]  # vote: sealed answers so far
+    ruling: Json | None  # ruling
+    outcome: Json | None  # ruling
+
+
+class ImprovementState(TypedDict, total=False):
+    """State of the improvement graph. Diffs and reports are rows; their ids stand here."""
+
+    task: Json  # the caller; detecting completes it
+    opportunity: Json | None  # detecting
+    change_id: str | None  # improving; approval, when a person edits
+    attempts: int  # improving: how often it has proposed
+    rebased: int  # deploying: how often the base had moved
+    tried: int  # improving: candidates so far
+    commit: str | None  # deploying, monitoring
+    status: str  # whoever ends the run: fixed, nothing_to_repair, not_found, rejected, reverted
+    message: str  # one sentence beside it

@@ -1,0 +1,106 @@
+"""What the tests stand on: a true PostgreSQL, a database of its own for each test, true git."""
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg import sql
+
+import agora.team
+from agora.domain.policy import Policy
+from agora.domain.settings import Settings, load
+from agora.team import Team, assemble
+from memory.checkpoints import open_saver
+from memory.database import EmbeddedPostgres, migrate
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server, with a database that the others are copied from."""
+    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("agora") / "postgres")
+    url = asyncio.run(postgres.url())
+    _create(url, "template_agora", "template1")
+    migrate(_named(url, "template_agora"))
+    asyncio.run(_prepare_checkpoints(_named(url, "template_agora")))
+    yield url
+    asyncio.run(postgres.stop())
+
+
+async def _prepare_checkpoints(url: str) -> None:
+    async with open_saver(url):
+        pass
+
+
+def _named(url: str, database: str) -> str:
+    return url.replace(":@/postgres?", f":@/{database}?")
+
+
+def _create(url: str, name: str, template: str) -> None:
+    command = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(command.format(sql.Identifier(name), sql.Identifier(template)))
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """A database of its own, with all tables."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _create(server, name, "template_agora")
+    return _named(server, name)
+
+
+@pytest.fixture
+def settings(url: str, tmp_path: Path) -> Settings:
+    return load({}, **{"database.url": url, "home": tmp_path / "home"})
+
+
+@pytest.fixture
+async def team(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Team]:
+    team = assemble(settings, Policy.load())
+    monkeypatch.setattr(agora.team, "current", lambda: team)
+    yield team
+    await team.database.close()
+
+
+@pytest.fixture
+async def saver(url: str) -> AsyncIterator[AsyncPostgresSaver]:
+    async with open_saver(url) as saver:
+        yield saver
+
+
+def sh(folder: Path | str, *arguments: str) -> str:
+    """Return what a command prints."""
+    done = subprocess.run(arguments, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def repository(folder: Path, files: dict[str, str]) -> Path:
+    """Make a git repository with these files in its first commit."""
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    sh(folder, "git", "init", "-q", "-b", "main")
+    commit(folder, "begin")
+    return folder
+
+
+def commit(folder: Path, message: str) -> str:
+    """Commit all that is in the folder and return the sha."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", *who, "commit", "-qm", message, "--allow-empty")
+    return sh(folder, "git", "rev-parse", "HEAD")
+
+
+async def ask(team: Team, query: Any, *parameters: Any) -> list[dict[str, Any]]:
+    """Return the rows of a query."""
+    async with team.database.transaction() as connection:
+        return await (await connection.execute(query, parameters)).fetchall()
