@@ -5,6 +5,7 @@ from decimal import Decimal
 from psycopg.types.json import Jsonb
 
 from agora.domain.contracts import Act, ActOutcome, Case
+from agora.domain.models import Spent
 from memory.database import Row, Rows
 
 FIND = "SELECT status, token, result FROM acts WHERE key = %s"
@@ -91,11 +92,15 @@ async def begin(connection: Rows, case: Case, act: Act) -> bool:
 
 
 async def settle(
-    connection: Rows, key: str, outcome: ActOutcome | None, spent_usd: float | None = None
+    connection: Rows, key: str, outcome: ActOutcome | None, spent: Spent | None = None
 ) -> None:
-    """Close an open act. Without an outcome it failed, and costs `spent_usd` or its reservation."""
-    row: Row = {"key": key, "status": "failed", "result": None, "tokens": 0}
-    row |= {"usd": exact(spent_usd)}
+    """Close an open act. Without an outcome it failed, and costs what was `spent`, if known.
+
+    Of a failure that does not know what it has cost the whole reservation is booked.
+    """
+    row: Row = {"key": key, "status": "failed", "result": None, "tokens": 0, "usd": None}
+    if spent is not None:
+        row |= {"usd": exact(spent.cost_usd), "tokens": spent.tokens_in + spent.tokens_out}
     if outcome is not None:
         row |= {"status": "done", "result": Jsonb(outcome.result), "tokens": outcome.tokens}
         row |= {"usd": exact(outcome.cost_usd)}

@@ -2,7 +2,7 @@
 
 from psycopg.types.json import Jsonb
 
-from agora.domain.contracts import Opportunity
+from agora.domain.contracts import Json, Opportunity
 from memory.database import Row, Rows
 
 OPEN = """
@@ -28,6 +28,8 @@ CLOSE = """
 UPDATE opportunities SET status = 'closed', verdict = %s, closed_at = clock_timestamp()
 WHERE id = %s AND status <> 'closed'
 """
+FIND = f"SELECT {FIELDS} FROM opportunities WHERE id = %s"
+ADD = "UPDATE opportunities SET evidence = evidence || %s WHERE id = %s"
 REOPEN = """
 UPDATE opportunities SET status = 'open', claimed_by = NULL WHERE id = %s AND status = 'claimed'
 """
@@ -50,6 +52,16 @@ async def claim(connection: Rows, case_id: str, kinds: list[str], under: str) ->
     wanted = {"case": case_id, "kinds": kinds, "under": under}
     row = await (await connection.execute(CLAIM, wanted)).fetchone()
     return Opportunity.model_validate(row) if row else None
+
+
+async def find(connection: Rows, opportunity_id: str) -> Row | None:
+    """Return an opportunity, or None."""
+    return await (await connection.execute(FIND, [opportunity_id])).fetchone()
+
+
+async def add_evidence(connection: Rows, opportunity_id: str, evidence: Json) -> None:
+    """Add what was found out about an opportunity."""
+    await connection.execute(ADD, [Jsonb(evidence), opportunity_id])
 
 
 async def close(connection: Rows, opportunity_id: str, verdict: str) -> None:

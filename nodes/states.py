@@ -30,27 +30,36 @@ class TaskState(TaskInput, total=False):
     bids: list[Json]  # bidding, best first
     award: Json | None  # bidding
     attempts: int  # execution: how many have failed
-    losers: list[str]  # execution: who they were
+    tried: list[Json]  # execution: each failed award, and its outcome
     ruling: Json | None  # the war room
     outcome: Json | None  # recall, bidding, execution or the war room: whoever ends the task
     dropped: list[Json]  # reflection: experts whose success has dropped
 
 
-class RoomState(TypedDict, total=False):
-    """State of the war room; it shares `task`, `context`, `ruling` and `outcome` with a task."""
+class RoomInput(TypedDict, total=False):
+    """What the war room is asked."""
 
-    task: Json  # the caller
-    context: Json
+    task: Json
+
+
+class RoomState(RoomInput, total=False):
+    """State of the war room; it shares `task`, `ruling` and `outcome` with the task graph."""
+
     seats: list[Json]  # seats: who sits, strongest first
     votes: list[Json]  # vote: sealed answers so far
     ruling: Json | None  # ruling
     outcome: Json | None  # ruling
 
 
-class ImprovementState(TypedDict, total=False):
+class ImprovementInput(TypedDict, total=False):
+    """What the improvement graph is asked: an `Improvement`."""
+
+    task: Json
+
+
+class ImprovementState(ImprovementInput, total=False):
     """State of the improvement graph. Diffs and reports are rows; their ids stand here."""
 
-    task: Json  # the caller; detecting completes it
     opportunity: Json | None  # detecting
     change_id: str | None  # improving; approval, when a person edits
     attempts: int  # improving: how often it has proposed

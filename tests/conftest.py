@@ -13,11 +13,12 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import sql
 
 import agora.team
-from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.team import Team, assemble
 from memory.checkpoints import open_saver
 from memory.database import EmbeddedPostgres, migrate
+
+pytest_plugins = ["tests.needs"]
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def settings(url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def team(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Team]:
-    team = assemble(settings, Policy.load())
+    team = assemble(settings)
     monkeypatch.setattr(agora.team, "current", lambda: team)
     yield team
     await team.database.close()

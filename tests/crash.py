@@ -21,9 +21,8 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 import agora.team
-from agora.domain import commits, git
+from agora.domain import git
 from agora.domain.contracts import Change
-from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from memory.database import Database
 from nodes.approval import approval
@@ -101,7 +100,7 @@ def settings_of(order: dict[str, Any]) -> Settings:
 
 
 async def run(order: dict[str, Any]) -> None:
-    team = agora.team.assemble(settings_of(order), Policy.load())
+    team = agora.team.assemble(settings_of(order))
     agora.team.current = lambda: team
     config: RunnableConfig = {"configurable": {"thread_id": order["thread"]}}
     lease = timedelta(seconds=team.settings.stage.lease_s)
@@ -110,7 +109,7 @@ async def run(order: dict[str, Any]) -> None:
         app: Any = graph.compile(checkpointer=saver)
         await app.ainvoke(order["state"], config, durability="sync")
         await team.changing.say(order["state"]["task"]["change"]["id"], {"type": "approve"})
-        yes = Command(resume={"decisions": [{"type": "approve"}]})
+        yes: Command[str] = Command(resume={"decisions": [{"type": "approve"}]})
         await app.ainvoke(yes, config, durability="sync")
 
 
@@ -118,7 +117,6 @@ def main() -> None:
     global kill_at
     Database.transaction = transaction  # type: ignore[method-assign]
     git.write = write
-    assert commits.git is git
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()

@@ -18,55 +18,24 @@ import argparse
 import asyncio
 import json
 import re
-import socket
-import struct
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from typing import Any, Self
 
-from tests.model_wires import REFUSALS, Call, Json, OllamaWire, OpenAIWire, Wire, as_bytes, filled
+from tests.model_answers import PATHS, Answer, Exchange, Manner, Message, Script, whole
+from tests.model_wires import Call, Json, as_bytes
 
-Message = Mapping[str, Any]
-Script = Callable[[list[Message]], str | Call | list[Call]]
-PATHS: dict[str, type[OllamaWire] | type[OpenAIWire]] = {
-    "/api/chat": OllamaWire,
-    "/v1/chat/completions": OpenAIWire,
-}
+__all__ = ["Call", "Exchange", "ModelServer", "obey"]
+
 RULES = {
     "call": r"\bcall (?P<what>\w+) (?=\{)",
     "say": r"(?:[Rr]eply with exactly: ?|\b[Ss]ay:? )(?P<what>.+)",
     "sum": r"(?P<a>-?\d+) ?(?P<what>[-+*/]) ?(?P<b>-?\d+)",
 }
-
-
-@dataclass
-class Exchange:
-    """One chat request, what struck it, and what was really written for it."""
-
-    path: str
-    body: Json
-    headers: dict[str, str]
-    fault: str | None = None
-    tokens_in: int = 0
-    tokens_out: int = 0
-    usd: float = 0.0
-    usage_sent: bool = False
-    hung_up: bool = False  # the client was gone before the end
-
-    @property
-    def model(self) -> str:
-        """Return the model that was asked for."""
-        return str(self.body.get("model", ""))
-
-    @property
-    def prompt(self) -> str:
-        """Return all messages as one text."""
-        return "\n".join(str(m.get("content") or "") for m in self.body.get("messages", []))
 
 
 @dataclass(frozen=True)
@@ -79,25 +48,32 @@ class Served:
     usd: float
 
 
-def pieces(text: str) -> list[str]:
-    """Cut a text into tokens: at most four characters, with the space before them."""
-    return re.findall(r"\s*\S{1,4}|\s+$", text)
-
-
 def obey(messages: list[Message]) -> str | Call:
-    """Do what the last instruction in the prompt says: call a tool, reply exactly, do a sum."""
-    text = "\n".join(str(m.get("content") or "") for m in messages)
-    found = [(m.start(), k, m) for k, rule in RULES.items() for m in re.finditer(rule, text)]
-    if not found:
-        return "I see no instruction."
-    _, kind, match = max(found, key=lambda f: f[0])
-    if kind == "sum":
-        return _sum(match)
-    if kind == "say":
-        return match["what"].strip()
-    if messages[-1].get("role") == "tool":  # it has been called, and this is what it said
-        return str(messages[-1].get("content"))
-    return Call(match["what"], json.JSONDecoder().raw_decode(text, match.end())[0])
+    """Do what the last instruction says: call a tool, reply exactly, work out a sum.
+
+    A call that has been answered is done: its result is the reply.
+    """
+    for index in reversed(range(len(messages))):
+        kind, match = _instruction(messages[index])
+        if kind == "sum":
+            return _sum(match)
+        if kind == "say":
+            return str(match["what"]).strip()
+        if kind == "call":
+            results = [m["content"] for m in messages[index + 1 :] if m["role"] == "tool"]
+            return str(results[-1]) if results else _call(match)
+    return "I see no instruction."
+
+
+def _instruction(message: Message) -> tuple[str, Any]:
+    text = str(message.get("content") or "") if message.get("role") != "assistant" else ""
+    found = [(kind, match) for kind, rule in RULES.items() for match in re.finditer(rule, text)]
+    return max(found, key=lambda each: each[1].start(), default=("", None))
+
+
+def _call(match: re.Match[str]) -> Call:
+    arguments, _ = json.JSONDecoder().raw_decode(match.string, match.end())
+    return Call(match["what"], arguments)
 
 
 def _sum(match: re.Match[str]) -> str:
@@ -109,9 +85,8 @@ def _sum(match: re.Match[str]) -> str:
 class ModelServer:
     """Serves on 127.0.0.1 from a thread of its own while its `with` block runs.
 
-    `script` turns the messages into a text or tool calls; `fault` names what strikes an exchange,
-    beside what `fail` has queued. `prices` are USD per million tokens (in, out) by model.
-    `first_token_s` and `token_s` make it slow; `slow_s` is what the fault `slow` waits.
+    `faults` strike the first requests, one each; `fault` names what strikes any other. `api_key`
+    is asked for when it is given. The rest is its `manner`.
     """
 
     def __init__(
@@ -123,16 +98,11 @@ class ModelServer:
         fault: Callable[[Exchange], str | None] = lambda exchange: None,
         prices: Mapping[str, tuple[float, float]] | None = None,
         api_key: str | None = None,
-        retry_after: str | None = "1",
-        first_token_s: float = 0.0,
-        token_s: float = 0.0,
-        slow_s: float = 0.5,
         port: int = 0,
+        **manner: Any,
     ) -> None:
-        self.script, self.models, self.fault = script, tuple(models), fault
-        self.prices, self.api_key, self.retry_after = dict(prices or {}), api_key, retry_after
-        self.first_token_s, self.token_s, self.slow_s = first_token_s, token_s, slow_s
-        self.port = port
+        self.manner = Manner(script, dict(prices or {}), **manner)
+        self.models, self.fault, self.api_key, self.port = tuple(models), fault, api_key, port
         self.exchanges: list[Exchange] = []
         self.paths: list[str] = []  # of every request, also those that are no chat
         self._queued: deque[str | None] = deque(faults)
@@ -191,19 +161,19 @@ class ModelServer:
         await self._stop.wait()
         server.close()
 
-    async def _connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Cancelled when the server stops; OSError and IncompleteReadError: the client is gone.
         with suppress(asyncio.CancelledError, OSError, asyncio.IncompleteReadError):
             path, headers, body = await _request(reader)
             self.paths.append(path)
             if path in PATHS:
                 exchange = Exchange(path, body, headers)
+                exchange.fault = self._strikes(exchange)
                 self.exchanges.append(exchange)
-                await _unless_gone(Answer(self, exchange, writer).give(), reader, exchange)
+                answer = Answer(self.manner, exchange, writer)
+                await _unless_gone(answer.give(), reader, exchange)
             else:
-                _whole(writer, *self._listing(path))
+                whole(writer, *self._listing(path))
         writer.close()
 
     def _listing(self, path: str) -> tuple[int, bytes]:
@@ -217,139 +187,12 @@ class ModelServer:
         found = listings.get(path)
         return (404, b"404 page not found") if found is None else (200, as_bytes(found))
 
-    def strikes(self, exchange: Exchange) -> str | None:
-        """Return the fault of this exchange; unknown models, keys and prompts fail by nature."""
+    def _strikes(self, exchange: Exchange) -> str | None:
         if self.api_key and exchange.headers.get("authorization") != f"Bearer {self.api_key}":
             return "401"
         if exchange.model not in self.models:
             return "404"
         return self._queued.popleft() if self._queued else self.fault(exchange)
-
-
-@dataclass
-class Answer:
-    """The answer to one exchange, being written."""
-
-    server: ModelServer
-    exchange: Exchange
-    writer: asyncio.StreamWriter
-
-    async def give(self) -> None:
-        """Answer as the script says, and as the fault lets it."""
-        fault = self.exchange.fault = self.server.strikes(self.exchange)
-        wire: Wire = PATHS[self.exchange.path](self.exchange.body)
-        if fault in REFUSALS:
-            self._refuse(wire, fault)
-        elif fault == "hang":
-            await asyncio.Event().wait()
-        elif fault == "reset_before":
-            self._reset()
-        elif fault == "bad_call" and wire.bad_call() is None:
-            _whole(self.writer, 500, wire.error("error parsing tool call: raw='{'", None))
-        elif fault in ("html", "html_502"):
-            page = b"<!DOCTYPE html><html><body>Please <b>log in</b></body></html>"
-            _whole(self.writer, 200 if fault == "html" else 502, page, "text/html")
-        elif fault == "redirect":
-            _whole(self.writer, 302, b"", more="Location: http://127.0.0.1:9/elsewhere\r\n")
-        else:
-            await self._speak(wire, fault)
-
-    def _refuse(self, wire: Wire, fault: str) -> None:
-        refusal = REFUSALS[fault]
-        body = wire.error(refusal.message.format(model=wire.model), refusal.code)
-        after = self.server.retry_after if fault in ("429", "503") else None
-        _whole(self.writer, refusal.status, body, more=f"Retry-After: {after}\r\n" if after else "")
-
-    async def _speak(self, wire: Wire, fault: str | None) -> None:
-        await asyncio.sleep(self.server.slow_s if fault == "slow" else self.server.first_token_s)
-        text, calls = self._said(wire, fault)
-        tokens_in = len(pieces(self.exchange.prompt + json.dumps(self.exchange.body.get("tools"))))
-        self._count(tokens_in=min(tokens_in, wire.context or tokens_in))
-        if not wire.is_stream:
-            self._count(tokens_out=len(pieces(text)), usage_sent=True)
-            usage = (self.exchange.tokens_in, self.exchange.tokens_out)
-            _whole(self.writer, 200, wire.whole(text, calls, "stop", usage))
-            return
-        _head(self.writer, 200, wire.content_type, "Transfer-Encoding: chunked\r\n")
-        async for part in self._parts(wire, fault, text, calls):
-            self.writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n" if part else b"")
-            await self.writer.drain()
-        if fault not in ("cut", "reset"):
-            self.writer.write(b"0\r\n\r\n")
-
-    def _said(self, wire: Wire, fault: str | None) -> tuple[str, list[Call]]:
-        said = self.server.script(self.exchange.body.get("messages", []))
-        if not isinstance(said, str):
-            return "", [said] if isinstance(said, Call) else said
-        if wire.schema and not said.lstrip().startswith(("{", "`", "<")):
-            said = json.dumps(filled(wire.schema, said))
-        strange = {"empty": "", "wrong_schema": '{"unexpected": true}', "prose": "Well, I think so."}
-        return strange.get(fault or "", said), []
-
-    async def _parts(
-        self, wire: Wire, fault: str | None, text: str, calls: list[Call]
-    ) -> AsyncIterator[bytes]:
-        yield wire.start()
-        while fault == "keep_alive":
-            yield wire.keep_alive()
-            await asyncio.sleep(0.05)
-        if fault == "refused":
-            for part in wire.refused():
-                yield part
-            return
-        if fault == "bad_call":
-            yield wire.bad_call() or b""
-            return
-        thought, answer = _thought(text) if wire.thinks else ("", text)
-        tokens = [wire.thought(t) for t in pieces(thought)] + [wire.token(t) for t in pieces(answer)]
-        is_cut = fault in BREAKS
-        limit = len(tokens) // 2 if is_cut or fault == "length" else wire.limit
-        for token in tokens[:limit]:
-            self._count(tokens_out=1)
-            yield token
-            await asyncio.sleep(self.server.token_s)
-        if is_cut:
-            await asyncio.sleep(0.02)  # a reset takes what the client has not read yet
-            yield await self._break(wire, str(fault))
-            return
-        if calls:
-            self._count(tokens_out=len(pieces(json.dumps([asdict(c) for c in calls]))))
-            yield wire.calls(calls)
-        is_over = limit is not None and len(tokens) > limit
-        finish = "content_filter" if fault == "filtered" else "length" if is_over else "stop"
-        usage = None if fault == "no_usage" else (self.exchange.tokens_in, self.exchange.tokens_out)
-        self._count(usage_sent=bool(usage) and wire.reports_usage)
-        yield wire.end("tool_calls" if calls else finish, usage)
-
-    async def _break(self, wire: Wire, fault: str) -> bytes:
-        if fault == "stall":
-            await asyncio.Event().wait()
-        if fault == "reset":
-            self._reset()
-        if fault == "error_inside":
-            error = wire.error("the runner has died", None)
-            return error + b"\n" if isinstance(wire, OllamaWire) else b"data: " + error + b"\n\n"
-        return wire.broken(fault == "malformed") if fault in ("malformed", "truncated") else b""
-
-    def _reset(self) -> None:
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-    def _count(self, tokens_in: int = 0, tokens_out: int = 0, usage_sent: bool = False) -> None:
-        usd_in, usd_out = self.server.prices.get(self.exchange.model, (0.0, 0.0))
-        self.exchange.tokens_in += tokens_in
-        self.exchange.tokens_out += tokens_out
-        self.exchange.usd += (tokens_in * usd_in + tokens_out * usd_out) / 1e6
-        self.exchange.usage_sent |= usage_sent
-
-
-BREAKS = ("stall", "reset", "cut", "no_finish", "malformed", "truncated", "error_inside")
-
-
-def _thought(text: str) -> tuple[str, str]:
-    thought, mark, answer = text.removeprefix("<think>").partition("</think>")
-    return (thought, answer) if mark and text.startswith("<think>") else ("", text)
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], Json]:
@@ -373,24 +216,6 @@ async def _unless_gone(
         giving.cancel()
         gone.cancel()
         await asyncio.gather(giving, gone, return_exceptions=True)
-
-
-def _head(writer: asyncio.StreamWriter, status: int, content_type: str, more: str = "") -> None:
-    writer.write(
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
-        f"Connection: close\r\n{more}\r\n".encode()
-    )
-
-
-def _whole(
-    writer: asyncio.StreamWriter,
-    status: int,
-    body: bytes,
-    content_type: str = "application/json",
-    more: str = "",
-) -> None:
-    _head(writer, status, content_type, f"Content-Length: {len(body)}\r\n{more}")
-    writer.write(body)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ async def finish(app: Any, team: Team, thread: str, state: dict[str, Any]) -> An
         now = await app.aget_state(config)
     if now.tasks:
         assert now.interrupts, f"left at {now.next} and not taken over"
-        yes = Command(resume={"decisions": [{"type": "approve"}]})
+        yes: Command[str] = Command(resume={"decisions": [{"type": "approve"}]})
         await app.ainvoke(yes, config, durability="sync")
     await expire(team)
     await take_over({"improvement": app})

@@ -91,6 +91,13 @@ class UnknownModelError(ModelFault):
     opens_breaker = is_unhealthy = True
 
 
+class UnpricedError(ModelFault):
+    """The server offers models whose price is unknown, so that no budget could hold."""
+
+    says = "offers models without a known price"
+    remedy = "add their prices to models.yaml in Agora's data folder, or choose by openai.models"
+
+
 class ContextOverflowError(ModelFault):
     """The prompt does not fit into the model's context."""
 
@@ -123,11 +130,18 @@ class UnfinishedAnswerError(ModelFault):
 
 
 class MalformedAnswerError(ModelFault):
-    """What came is not what the protocol, the tools or the schema allow."""
+    """What came is not what the protocol allows: broken JSON, a login page, a redirect."""
 
     says = "gave an answer that cannot be read"
     remedy = "check that ollama.host or openai.base_url names a model server, not a page or a proxy"
     is_unhealthy = True
+
+
+class MisfitAnswerError(MalformedAnswerError):
+    """The server works, but the model keeps neither to the schema nor to a tool's form."""
+
+    says = "gave an answer that does not fit what was asked for"
+    remedy = "use a model that keeps to schemas and tools, or ask again with the error shown"
 
 
 class OutputLimitError(ModelFault):
@@ -225,7 +239,7 @@ def name(error: Exception, model: Model, headers: Mapping[str, str] | None = Non
     if isinstance(error, ModelFault):
         return error
     kind = kind_of(error)
-    fault = kind(model.name, model.server, said_by(error, kind), vendor=model.vendor)
+    fault = kind(model.name, model.server, said_by(error), vendor=model.vendor)
     response = getattr(error, "response", None)
     fault.retry_after_s = retry_after_s(headers or getattr(response, "headers", {}))
     return fault
@@ -233,7 +247,8 @@ def name(error: Exception, model: Model, headers: Mapping[str, str] | None = Non
 
 def kind_of(error: BaseException) -> type[ModelFault]:
     """Return which fault an exception stands for; one that nobody knows is a malformed answer."""
-    status = getattr(error, "status_code", None)
+    response = getattr(error, "response", None)
+    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     is_told = status is not None or type(error).__name__ == "APIError"
     if is_told and status not in (401, 403):
         words = f"{getattr(error, 'code', '')} {error}"
@@ -243,11 +258,12 @@ def kind_of(error: BaseException) -> type[ModelFault]:
     return _by_status(status) if status is not None else _by_name(error)
 
 
-def said_by(error: Exception, kind: type[ModelFault]) -> str:
-    """Return a server's words in one short line; a refusal of a key may repeat the key."""
-    if issubclass(kind, WrongKeyError):
+def said_by(error: Exception) -> str:
+    """Return a server's words in one short line; those that refuse a key may repeat the key."""
+    if kind_of(error) is WrongKeyError:
         return ""
-    words = " ".join(str(error).split())
+    words = str(getattr(error, "error", "") or getattr(error, "message", "") or error)
+    words = " ".join(words.split())
     if "<html" in words.lower():
         words = "an HTML page"
     words = words[:SAID_LENGTH] + "…" * (len(words) > SAID_LENGTH)

@@ -1,24 +1,21 @@
 """The catalogue: what models can do, what they cost, and where they run."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, ValidationError
 
 from agora.domain.contracts import Contract
 from agora.domain.errors import SettingsError
+from agora.domain.servers import checked, is_private, ollama_url, server_of
 from agora.domain.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "config" / "models.yaml"
 OPENAI_URL = "https://api.openai.com/v1"
-OLLAMA_PORT = 11434
-PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 
 Vendor = Literal["ollama", "openai"]
 
@@ -85,9 +82,7 @@ class Model(Contract):
     @property
     def server(self) -> str:
         """Return the server's address for messages: without path, user and password."""
-        url = urlsplit(self.base_url)
-        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-        return f"{url.scheme}://{host}" + (f":{url.port}" if url.port else "")
+        return server_of(self.base_url)
 
     def spent(
         self, tokens_in: int, tokens_out: int, *, cached: int = 0, is_estimate: bool = False
@@ -125,7 +120,7 @@ class Catalogue:
     settings: Settings
 
     @classmethod
-    def load(cls, settings: Settings, path: Path = SHIPPED) -> Self:
+    def load(cls, path: Path, settings: Settings) -> Self:
         """Read `path`, then models.yaml in the data folder; raise SettingsError."""
         files = [path, *(own for own in (_own(settings),) if own.is_file())]
         entries = [_read(file) for file in files]
@@ -141,67 +136,39 @@ class Catalogue:
         """Return a model with all that is known; raise SettingsError for one without a price."""
         url = self.ollama_url if vendor == "ollama" else self.openai_url
         known = self._known(vendor, name)
-        is_private = is_private_url(url) and not _is_remote(vendor, name)
-        if known is None and not is_private and (vendor == "openai" or _is_remote(vendor, name)):
-            raise SettingsError(
-                f"no price is known for {vendor} model {name}",
-                f"add `{vendor}: {{{name}: {{family: …, usd_in: …, usd_out: …}}}}` "
-                f"to {_own(self.settings)}",
-            )
+        # A paid model stays one behind a private address: what listens there is a gateway.
+        is_local = is_private(url) and not _is_remote(vendor, name)
+        is_local = is_local and (vendor == "ollama" or known is None)
+        if known is None and not is_local and (vendor == "openai" or _is_remote(vendor, name)):
+            raise self._unpriced(vendor, name)
         traits = known or Traits(family=family_of(name), capabilities=("tools", "json"))
-        is_local = is_private and (vendor == "ollama" or known is None)
-        return Model(
-            name=name,
-            vendor=vendor,
-            family=traits.family,
-            residency="local" if is_local else "cloud",
-            context=traits.context,
-            base_url=url,
-            usd_in=traits.usd_in,
-            usd_cached=traits.usd_in if traits.usd_cached is None else traits.usd_cached,
-            usd_out=traits.usd_out,
-            capabilities=traits.capabilities,
-            slots=traits.slots,
-        )
+        facts = traits.model_dump()
+        facts["usd_cached"] = traits.usd_in if traits.usd_cached is None else traits.usd_cached
+        facts["residency"] = "local" if is_local else "cloud"
+        return Model(name=name, vendor=vendor, base_url=url, **facts)
 
     @property
     def ollama_url(self) -> str:
-        """Return where Ollama is, with scheme and port, whatever `ollama.host` leaves out."""
-        return ollama_url(self.settings.ollama.host or "127.0.0.1")
+        """Return where Ollama is, with scheme and port."""
+        return checked("ollama.host", ollama_url(self.settings.ollama.host or "127.0.0.1"))
 
     @property
     def openai_url(self) -> str:
         """Return the base URL of the OpenAI-compatible server."""
-        return (self.settings.openai.base_url or OPENAI_URL).rstrip("/")
+        return checked("openai.base_url", self.settings.openai.base_url or OPENAI_URL).rstrip("/")
+
+    def _unpriced(self, vendor: Vendor, name: str) -> SettingsError:
+        entry = f"{vendor}: {{{name}: {{family: …, context: …, usd_in: …, usd_out: …}}}}"
+        return SettingsError(
+            f"no price is known for the {vendor} model {name}",
+            f"add `{entry}` to {_own(self.settings)}",
+        )
 
     def _known(self, vendor: Vendor, name: str) -> Traits | None:
         of = self.traits[vendor]
         if vendor == "ollama" and not _is_remote(vendor, name):
             return of.get(name) or of.get(name.partition(":")[0])
         return of.get(name)
-
-
-def ollama_url(host: str) -> str:
-    """Complete a host as Ollama itself does: http and 11434 unless it says otherwise."""
-    scheme, mark, rest = host.rstrip("/").partition("://")
-    if not mark:
-        scheme, rest = "http", host.rstrip("/")
-    address, slash, path = rest.partition("/")
-    user, at, address = address.rpartition("@")
-    if not urlsplit(f"//{address}").port:
-        address += f":{ {'http': 80, 'https': 443}[scheme] if mark else OLLAMA_PORT }"
-    # What a server binds to is no address that every system connects to.
-    address = address.replace("0.0.0.0", "127.0.0.1")
-    return f"{scheme}://{user}{at}{address}{slash}{path}"
-
-
-def is_private_url(url: str) -> bool:
-    """Return whether the host is this machine or a network that the internet cannot reach."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." not in host or host.endswith(PRIVATE_SUFFIXES)
 
 
 def family_of(name: str) -> str:

@@ -10,7 +10,7 @@ from agora.domain.faults import (
     ContentRefusedError,
     ContextOverflowError,
     EmptyAnswerError,
-    MalformedAnswerError,
+    MisfitAnswerError,
     ModelFault,
     OutputLimitError,
     UnfinishedAnswerError,
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
 
 THINK, END = "<think>", "</think>"
-LONGEST_TOKEN = 8  # characters; more than this per token on the whole is more than was ordered
 
 
 class Reply(Spent):
-    """A complete answer, and what it took: reasoning is kept apart from the text."""
+    """A complete answer and what it took; reasoning is kept apart from the text."""
 
     text: str = ""
     reasoning: str = ""
@@ -42,98 +41,129 @@ class Reply(Spent):
 
 
 @dataclass
-class Thinking:
-    """Keeps `<think>…</think>` at the head of a stream apart from what follows."""
-
-    held: str = ""
-    is_inside: bool = False
-    is_over: bool = False
-
-    def feed(self, piece: str) -> str:
-        """Return what of the stream is answer by now, and was not returned before."""
-        if self.is_over:
-            return piece
-        self.held += piece
-        head = self.held.lstrip()
-        self.is_inside = self.is_inside or head.startswith(THINK)
-        if not self.is_inside and THINK.startswith(head):
-            return ""  # too early to tell
-        thought, mark, answer = head.partition(END) if self.is_inside else ("", "-", self.held)
-        if not mark:
-            return ""
-        self.held, self.is_over = thought, True
-        return answer.lstrip() if thought else answer
-
-    @property
-    def thought(self) -> str:
-        """Return what was thought so far."""
-        return self.held.strip().removeprefix(THINK).strip() if self.is_inside else ""
-
-
-@dataclass
 class Draft:
     """What has arrived of an answer; `tokens_sent` is our estimate of the prompt."""
 
     model: Model
     tokens_sent: int
     window: int  # tokens that the server was asked to hold
-    is_begun: bool = False  # the server has begun to answer, so that the prompt is paid
-    first_token_s: float | None = None
-    tokens: int = 0  # pieces that carried something: each is at least one token
+    raw: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    calls: dict[int, dict[str, str]] = field(default_factory=dict)
     finish: str = ""
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    chunks: list["AIMessageChunk"] = field(default_factory=list)  # with pieces of tool calls
     usage: Mapping[str, Any] | None = None
-    thinking: Thinking = field(default_factory=Thinking)
+    pieces: int = 0  # that carried something: each is at least one token
+    first_token_s: float | None = None
+    is_answering: bool = False  # what comes now is answer, no thought
 
     def add(self, chunk: "AIMessageChunk", at_s: float) -> str:
-        """Take in the next piece, `at_s` seconds after the question; return what is answer of it."""
-        self.is_begun = True
+        """Take in what came `at_s` seconds after the question; return what of it is answer."""
+        piece = str(chunk.text)
         thought = str(chunk.additional_kwargs.get("reasoning_content") or "")
         refusal = str(chunk.additional_kwargs.get("refusal") or "")
-        piece = str(chunk.text)
-        if thought or refusal or piece or chunk.tool_call_chunks:
-            self.tokens += 1
+        if piece or thought or refusal or chunk.tool_call_chunks:
+            self.pieces += 1
             self.first_token_s = at_s if self.first_token_s is None else self.first_token_s
+        self.raw += piece
+        self.reasoning += thought
+        self.refusal += refusal
+        for part in chunk.tool_call_chunks:
+            self._add_call(part)
         self.usage = chunk.usage_metadata or self.usage
         self.finish = _finish(chunk.response_metadata) or self.finish
-        self.thoughts.append(thought)
-        self.refusals.append(refusal)
-        if chunk.tool_call_chunks:
-            self.chunks.append(chunk)
-        answer = self.thinking.feed(piece)
-        self.texts.append(answer)
-        return answer
+        return self._visible(piece)
 
     @property
     def text(self) -> str:
-        """Return the answer so far."""
-        undecided = "" if self.thinking.is_inside or self.thinking.is_over else self.thinking.held
-        text = "".join(self.texts) + undecided
-        return text.partition(END)[2].strip() if self._lacks_opening(text) else text.strip()
+        """Return the answer so far, without the thoughts before it."""
+        return apart(self.raw)[1].strip()
 
     @property
-    def reasoning(self) -> str:
-        """Return what was thought so far, whichever way the server tells it."""
-        text = "".join(self.texts)
-        untagged = text.partition(END)[0].strip() if self._lacks_opening(text) else ""
-        return "".join(self.thoughts) + self.thinking.thought + untagged
+    def received(self) -> int:
+        """Return the tokens that came at the least."""
+        called = "".join(call["name"] + call["arguments"] for call in self.calls.values())
+        return max(self.pieces, tokens_of(self.raw + self.reasoning + self.refusal + called))
 
-    @property
-    def is_overlong(self) -> bool:
-        """Return whether more came than any answer of so many tokens can be."""
-        return False
-
-    def spent(self) -> Spent:
+    def spent(self, *, is_begun: bool = True) -> Spent:
         """Return the server's count, else an estimate that is never below what was received."""
-        if self.usage and (self.usage["output_tokens"] or not self.tokens):
+        if self.usage and self.usage["output_tokens"] >= min(1, self.pieces):
             cached = (self.usage.get("input_token_details") or {}).get("cache_read") or 0
-            return self.model.spent(
-                self.usage["input_tokens"], self.usage["output_tokens"], cached=cached
-            )
-        if not self.is_begun:
+            tokens = self.usage["input_tokens"], self.usage["output_tokens"]
+            return self.model.spent(*tokens, cached=cached)
+        if not is_begun:
             return Spent()
-        received = max(self.tokens, tokens_of(self._everything()))
-        return self.model.spent(self.tokens_sent, received, is_estimate=True)
+        return self.model.spent(self.tokens_sent, self.received, is_estimate=True)
+
+    def reply(self, latency_s: float) -> Reply:
+        """Return the answer; raise the ModelFault that makes it none."""
+        if fault := self._fault():
+            kind, said = fault
+            raise kind(self.model.name, self.model.server, said, vendor=self.model.vendor)
+        return Reply(
+            **self.spent().model_dump(),
+            text=self.text,
+            reasoning="\n".join(filter(None, (self.reasoning.strip(), apart(self.raw)[0]))),
+            tool_calls=tuple(filter(None, map(_tool_call, self.calls.values()))),
+            latency_s=latency_s,
+            first_token_s=self.first_token_s or 0.0,
+            finish=self.finish,
+        )
+
+    def _fault(self) -> tuple[type[ModelFault], str] | None:
+        if not self.finish:
+            return UnfinishedAnswerError, f"after {len(self.raw)} characters"
+        # Ollama drops the oldest part of too long a prompt, and says so by its count alone.
+        sent = self.usage["input_tokens"] if self.usage else 0
+        if self.model.vendor == "ollama" and sent >= self.window:
+            return ContextOverflowError, f"{self.window} tokens"
+        if self.finish == "length":
+            return OutputLimitError, f"{self.spent().tokens_out} tokens"
+        if self.refusal or self.finish == "content_filter":
+            return ContentRefusedError, self.refusal
+        if broken := [call for call in self.calls.values() if _tool_call(call) is None]:
+            return MisfitAnswerError, f"arguments of {broken[0]['name'] or 'a nameless tool'}"
+        if not self.text and not self.calls:
+            return EmptyAnswerError, ""
+        return None
+
+    def _add_call(self, part: Mapping[str, Any]) -> None:
+        # OpenAI numbers the parts of each call; Ollama sends every call whole.
+        index = len(self.calls) if part["index"] is None else part["index"]
+        call = self.calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+        call["id"] = call["id"] or part["id"] or f"call_{index}"
+        call["name"] = call["name"] or part["name"] or ""
+        call["arguments"] += part["args"] or ""
+
+    def _visible(self, piece: str) -> str:
+        if self.is_answering:
+            return piece
+        head = self.raw.lstrip()
+        if THINK.startswith(head[: len(THINK)]) and END not in head:
+            return ""  # a thought, or too early to tell
+        self.is_answering = True
+        return apart(self.raw)[1]
+
+
+def apart(raw: str) -> tuple[str, str]:
+    """Return what stands in `<think>…</think>` at the head of an answer, and what follows it."""
+    head = raw.lstrip()
+    if not head.startswith(THINK):
+        return "", head
+    thought, _, answer = head.removeprefix(THINK).partition(END)
+    return thought.strip(), answer.lstrip()
+
+
+def _finish(metadata: Mapping[str, Any]) -> str:
+    said = metadata.get("finish_reason") or metadata.get("done_reason")
+    return str(said or ("stop" if metadata.get("done") else ""))
+
+
+def _tool_call(call: Mapping[str, str]) -> Json | None:
+    try:
+        arguments = json.loads(call["arguments"] or "{}")
+    except ValueError:
+        return None
+    if not call["name"] or not isinstance(arguments, dict):
+        return None
+    return {"id": call["id"], "name": call["name"], "arguments": arguments}

@@ -64,6 +64,7 @@ class ExecutionSettings(_Section):
 
     deadline_s: float = Field(gt=0)
     tool_rounds: int = Field(ge=0, le=20)
+    tool_s: float = Field(gt=0)
     answer_tokens: int = Field(ge=16)
 
 

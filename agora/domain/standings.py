@@ -13,22 +13,22 @@ from collections.abc import Mapping
 from math import sqrt
 from typing import Any
 
-from agora.domain import servers
+from agora.domain import breakers
 from agora.domain.contracts import Json
 
 Event = Mapping[str, Any]
 
 PRIOR_P, PRIOR_TASKS = 0.6, 2.0
 """What is thought of a bidder of which nothing is known, and how many tasks that is worth."""
-SHRINK_ONLINE, SHRINK_GRADED = 30.0, 8.0
-"""Tasks that a bidder's own mean is worth in a cell: at first, and after many graded tasks."""
-GRADED_TASKS = 1000
-"""So many graded outcomes of one bidder make its cells trustworthy."""
+SHRINK, SHRINK_TOKENS = 30.0, 8.0
+"""Tasks that a bidder's own mean is worth in a cell: of success, of tokens."""
 BUILT_IN_FLOOR = 0.01
 """Chance that a built-in expert is right outside of its domain."""
 
 FALL_SLACK, FALL_ALARM = 0.15, 6.0
 RISE_SLACK, RISE_ALARM = 0.10, 3.0
+WATCH_SHRINK = 8.0
+"""The same as SHRINK for the watch, which must not take a domain that is new for a fall."""
 PROBE_EVERY = 50
 """A bidder that rests is tried on one task in so many."""
 TRAIL = 400
@@ -51,11 +51,11 @@ def step(state: Json, event: Event) -> Json:
     record = record_of(state, name) | {"last_task": tasks}
     if event.get("right") is not None:
         record = _judged(record, event)
-    server = servers.step(state["servers"].get(servers.of(name)), event)
+    server = breakers.step(state["servers"].get(breakers.server_of(name)), event)
     return {
         "tasks": tasks,
         "bidders": state["bidders"] | {name: record},
-        "servers": state["servers"] | {servers.of(name): server},
+        "servers": state["servers"] | {breakers.server_of(name): server},
     }
 
 
@@ -111,8 +111,8 @@ def _surprise(record: Json, domain: str, right: bool) -> float:
     own = (record["right"] + PRIOR_P * PRIOR_TASKS) / (
         record["right"] + record["wrong"] + PRIOR_TASKS
     )
-    predicted = (cell["right"] + SHRINK_GRADED * own) / (n + SHRINK_GRADED)
-    trust = 1.0 if record["is_fallen"] else n / (n + SHRINK_GRADED)
+    predicted = (cell["right"] + WATCH_SHRINK * own) / (n + WATCH_SHRINK)
+    trust = 1.0 if record["is_fallen"] else n / (n + WATCH_SHRINK)
     return float((predicted - right) * trust)
 
 
@@ -194,13 +194,12 @@ def _success(
         own = max(BUILT_IN_FLOOR, own * overlap)
     else:
         own = own + (overlap - 0.5) * 0.2 * own * (1 - own) * 4
-    shrink = SHRINK_GRADED if record["graded"] >= GRADED_TASKS else SHRINK_ONLINE
     q = n = 0.0
     for domain, weight in mix.items():
         cell = record["cells"].get(domain)
         a, b = (cell["right"], cell["wrong"]) if cell else (0, 0)
-        q += weight * (a + shrink * own) / (a + b + shrink)
-        n += weight * (a + b + min(shrink, total + PRIOR_TASKS - a - b))
+        q += weight * (a + SHRINK * own) / (a + b + SHRINK)
+        n += weight * (a + b + min(SHRINK, total + PRIOR_TASKS - a - b))
     return q, max(n, PRIOR_TASKS)
 
 
@@ -227,23 +226,23 @@ def expected_tokens(
     for domain, weight in mix.items():
         cell = record["cells"].get(domain)
         n, tokens = (cell["right"] + cell["wrong"], cell["tokens"]) if cell else (0, 0)
-        expected += weight * (tokens + SHRINK_GRADED * own) / (n + SHRINK_GRADED)
+        expected += weight * (tokens + SHRINK_TOKENS * own) / (n + SHRINK_TOKENS)
     return expected
 
 
 def expected_latency(state: Json, bidder: str, declared_s: float) -> float:
     """Return how many seconds its server takes now, or what the catalogue says of a new one."""
-    return servers.latency_s(state["servers"].get(servers.of(bidder)), declared_s)
+    return breakers.latency_s(state["servers"].get(breakers.server_of(bidder)), declared_s)
 
 
 def health(state: Json, bidder: str) -> float:
     """Return the weight of its server in (0, 1]: 1 when it is as quick and sound as usual."""
-    return servers.health(state["servers"].get(servers.of(bidder)))
+    return breakers.health(state["servers"].get(breakers.server_of(bidder)))
 
 
-def breaker(state: Json, bidder: str, now_s: float | None = None) -> servers.Breaker:
+def breaker(state: Json, bidder: str, now_s: float | None = None) -> breakers.Breaker:
     """Return whether its server may be asked: closed, open, or half_open for one try."""
-    return servers.breaker(state["servers"].get(servers.of(bidder)), now_s)
+    return breakers.breaker(state["servers"].get(breakers.server_of(bidder)), now_s)
 
 
 def resting(state: Json, bidder: str, now_s: float | None = None) -> tuple[str, ...]:
@@ -251,18 +250,18 @@ def resting(state: Json, bidder: str, now_s: float | None = None) -> tuple[str, 
 
     None of it may leave a task without any expert: the auction overrules it for the last one.
     """
-    record, server = record_of(state, bidder), state["servers"].get(servers.of(bidder))
+    record, server = record_of(state, bidder), state["servers"].get(breakers.server_of(bidder))
     reasons = []
     if is_spent(record):
         reasons.append(f"claimed more than it could do; on trial with 1 task in {PROBE_EVERY}")
-    if servers.breaker(server, now_s) == "open":
-        reasons.append(servers.why_open(server))
+    if breakers.breaker(server, now_s) == "open":
+        reasons.append(breakers.why_open(server))
     return tuple(reasons)
 
 
 def is_probe_due(state: Json, bidder: str) -> bool:
     """Return whether a bidder that lost its share should be tried on this task."""
-    record, server = record_of(state, bidder), state["servers"].get(servers.of(bidder))
-    if not (record["is_fallen"] or is_spent(record) or servers.health(server) < 0.5):
+    record, server = record_of(state, bidder), state["servers"].get(breakers.server_of(bidder))
+    if not (record["is_fallen"] or is_spent(record) or breakers.health(server) < 0.5):
         return False
     return bool(state["tasks"] - record["last_task"] >= PROBE_EVERY)

@@ -14,7 +14,7 @@ KINDS = ["tool.judged", "change.applied", "change.reverted"]
 EXPECTED = 0.98
 """Success expected of a file whose tools nobody had called before the change."""
 KEPT_FAILURES = 20
-NEW: Json = {"tools": {}, "watches": {}}
+NOTHING: Json = {"tools": {}, "watches": {}}
 
 
 def subject_of(event: Json) -> str:
@@ -24,7 +24,7 @@ def subject_of(event: Json) -> str:
 
 def step(state: Json, event: Json) -> Json:
     """Return the state after one event."""
-    state = state or NEW
+    state = state or NOTHING
     if event["kind"] == "tool.judged":
         return _judged(state, event)
     begun = {subject: one for subject, one in state["tools"].items() if not _is_of(one, event)}
@@ -52,7 +52,7 @@ def _watch(event: Json) -> Json:
 
 def _judged(state: Json, event: Json) -> Json:
     subject = subject_of(event)
-    tool = _counted(state["tools"].get(subject, _new(event)), event)
+    tool = _counted(state["tools"].get(subject, _unused(event)), event)
     place = event | {"subject": event["path"]}
     watches = {
         key: _watched(one, event) if _is_of(one, place) else one
@@ -61,7 +61,7 @@ def _judged(state: Json, event: Json) -> Json:
     return {"tools": state["tools"] | {subject: tool}, "watches": watches}
 
 
-def _new(event: Json) -> Json:
+def _unused(event: Json) -> Json:
     place = {name: event[name] for name in ("workspace", "path", "tool")}
     return place | {"executions": 0, "right": 0, "failures": []}
 
@@ -99,7 +99,7 @@ def rate(tool: Json) -> float:
 
 def baseline(state: Json, workspace: str, path: str) -> float | None:
     """Return the success of all tools of a file so far, or None when nobody has called them."""
-    tools = [one for one in (state or NEW)["tools"].values() if _is_in(one, workspace, path)]
+    tools = [one for one in (state or NOTHING)["tools"].values() if _is_in(one, workspace, path)]
     executions = sum(one["executions"] for one in tools)
     return sum(one["right"] for one in tools) / executions if executions else None
 
@@ -110,7 +110,7 @@ def _is_in(one: Json, workspace: str, path: str) -> bool:
 
 def alarms(state: Json) -> list[str]:
     """Return the changes whose watch has raised an alarm."""
-    watches = (state or NEW)["watches"].items()
+    watches = (state or NOTHING)["watches"].items()
     return [key for key, one in watches if Cusum(**one["cusum"]).is_alarm]
 
 
@@ -118,7 +118,7 @@ def failing(state: Json, workspace: str, below: float, executions: int) -> list[
     """Return an opportunity for each tool of a workspace with too little success, worst first."""
     tools = [
         (subject, one)
-        for subject, one in (state or NEW)["tools"].items()
+        for subject, one in (state or NOTHING)["tools"].items()
         if one["workspace"] == workspace and one["executions"] >= executions and rate(one) < below
     ]
     return [

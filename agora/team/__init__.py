@@ -9,11 +9,21 @@ import os
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
-from agora.team.acting import Acting, Policy
+from agora.team.acting import Acting
+from agora.team.answering import Answering
 from agora.team.changing import Changing
+from agora.team.clocks import Clock, system
 from agora.team.holding import Holding
+from agora.team.learning import Learning
+from agora.team.library import Library
+from agora.team.market import Market
+from agora.team.meeting import Meeting
+from agora.team.recalling import Recalling
+from agora.team.repairing import Repairing
+from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.database import Database, choose_postgres
 from memory.decisions import Decisions
@@ -24,25 +34,48 @@ class Team:
     """The collaborators a node may ask."""
 
     settings: Settings
+    clock: Clock
     database: Database
     holding: Holding
     acting: Acting
+    market: Market
+    recalling: Recalling
+    answering: Answering
+    meeting: Meeting
+    learning: Learning
+    tooling: Tooling
     watching: Watching
     changing: Changing
+    repairing: Repairing
 
 
-def assemble(settings: Settings, policy: Policy) -> Team:
+def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
-    database = Database(choose_postgres(settings), settings.database.connections)
+    database, policy = (
+        Database(choose_postgres(settings), settings.database.connections),
+        Policy.load(),
+    )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
     watching = Watching(database, settings.repair)
+    changing = Changing(database, acting, watching)
+    library, tooling = Library(acting), Tooling(settings, acting, watching)
+    market = Market(settings, database, policy, library, clock)
+    recalling = Recalling(database, settings.memory)
     return Team(
         settings=settings,
+        clock=clock,
         database=database,
         holding=Holding(database),
         acting=acting,
+        market=market,
+        recalling=recalling,
+        answering=Answering(settings, database, acting, market, library, tooling),
+        meeting=Meeting(settings, acting, market, library),
+        learning=Learning(settings, database, market, recalling, watching),
+        tooling=tooling,
         watching=watching,
-        changing=Changing(database, acting, watching),
+        changing=changing,
+        repairing=Repairing(settings, acting, watching, changing, clock),
     )
 
 
@@ -54,7 +87,5 @@ def current() -> Team:
     """Return the team of the running event loop, assembled when its first node asks."""
     loop = asyncio.get_running_loop()
     if loop not in _teams:
-        from agora.domain.policy import Policy as Cedar
-
-        _teams[loop] = assemble(load(os.environ), Cedar.load())
+        _teams[loop] = assemble(load(os.environ))
     return _teams[loop]

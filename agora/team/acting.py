@@ -52,18 +52,24 @@ class Acting:
     policy: Policy
     decisions: Decisions
 
-    async def perform(self, act: Act, do: Do, judge: Judge = assume_lost) -> Json:
+    async def perform(
+        self, act: Act, do: Do, judge: Judge = assume_lost, *, only_reads: bool = False
+    ) -> Json:
         """Return the act's result, doing it unless it was done before.
 
         `judge` looks at the world for an act whose holder died: the outcome if it took effect,
         None if it did not (it then costs what was reserved, and is done again); it raises
-        UndecidableActError when nobody can tell. Raises RefusedError and BudgetSpentError before
+        UndecidableActError when nobody can tell. What `only_reads`, for the sake of reading, is
+        read again when it was before. Raises RefusedError and BudgetSpentError before
         anything is done, ClaimLostError when somebody else has taken the thread over.
         """
         here = case.get()
         known = await self._find(here, act)
         if known and known["status"] == "done":
-            return dict(known["result"])
+            if not only_reads:
+                return dict(known["result"])
+            with opened(act):
+                return (await do()).result
         if known and known["status"] == "open":
             with opened(act):
                 outcome = await judge()
@@ -134,13 +140,13 @@ class Acting:
         error: Exception | None = None,
     ) -> None:
         # A fault that knows what was served says so; of any other the whole reservation is lost.
-        spent_usd = getattr(error, "spent_usd", None)
+        spent = getattr(error, "spent", None)
         told: Json = {"act": act.key(here), "kind": act.kind, "subject": act.subject, "how": how}
         told |= {"actor": act.actor, "is_done": outcome is not None}
         told |= {"error": str(error)} if error else {}
         async with self.database.transaction() as connection:
             await self._fence(connection, here)
-            await acts.settle(connection, act.key(here), outcome, spent_usd)
+            await acts.settle(connection, act.key(here), outcome, spent)
             await events.publish(connection, here.correlation_id, f"act.{act.kind}", told)
 
     async def _fence(self, connection: Rows, here: Case) -> None:

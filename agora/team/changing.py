@@ -110,12 +110,22 @@ class Changing:
                 reasons=[approval.reason] if approval.reason else [],
             )
 
+    async def is_approved(self, change_id: str) -> bool:
+        """Return whether a person has said yes to exactly this diff."""
+        said, row = await self.answered(change_id), await self.find(change_id)
+        return bool(said and said["type"] == "approve" and said["digest"] == row["digest"])
+
+    async def is_by_a_person(self, change_id: str) -> bool:
+        """Return whether a person wrote the diff instead of approving another one."""
+        return "edited_by" in (await self.find(change_id))["evidence"]
+
     async def edited(self, change_id: str) -> str:
         """Propose the diff that a person wrote instead, and return its id."""
         row, said = await self.find(change_id), await self.answered(change_id)
         assert said is not None
         change = changes.change_of(row).but(id=f"{change_id}e", diff=said["diff"] or "")
-        await self.propose(change, row["opportunity_id"], {"edited_by": said["by"]})
+        evidence = row["evidence"] | {"edited_by": said["by"], "rivals": []}
+        await self.propose(change, row["opportunity_id"], evidence)
         return change.id
 
     async def answered(self, change_id: str) -> Row | None:

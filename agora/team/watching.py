@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agora.domain import tool_records
 from agora.domain.contracts import Json, Opportunity
+from agora.domain.errors import UsageError
 from agora.domain.settings import RepairSettings
 from memory import changes, events, folds, opportunities
 from memory.database import Database, Row, Rows
@@ -39,7 +40,7 @@ class Watching:
             state = await self._folded(connection)
             limits = self.settings.below, self.settings.executions
             for found in tool_records.failing(state, workspace, *limits):
-                await opportunities.open_one(connection, found.but(id=_new_id()))
+                await opportunities.open_one(connection, found.but(id=_fresh_id()))
             for change_id in tool_records.alarms(state):
                 row = await changes.find(connection, change_id)
                 if row and row["status"] == "applied" and row["workspace"] == workspace:
@@ -48,12 +49,25 @@ class Watching:
     async def open_one(self, found: Opportunity) -> None:
         """Write down an opportunity that somebody else has found."""
         async with self.database.transaction() as connection:
-            await opportunities.open_one(connection, found.but(id=_new_id()))
+            await opportunities.open_one(connection, found.but(id=_fresh_id()))
 
     async def claim(self, case_id: str, kinds: list[str], under: str) -> Opportunity | None:
         """Return the most pressing opportunity of these kinds below `under`, now this case's."""
         async with self.database.transaction() as connection:
             return await opportunities.claim(connection, case_id, kinds, under)
+
+    async def find(self, opportunity_id: str) -> Row:
+        """Return the row of an opportunity; raise UsageError."""
+        async with self.database.transaction() as connection:
+            row = await opportunities.find(connection, opportunity_id)
+        if row is None:
+            raise UsageError(f"there is no opportunity {opportunity_id}")
+        return row
+
+    async def add_evidence(self, opportunity_id: str, evidence: Json) -> None:
+        """Add what was found out about an opportunity."""
+        async with self.database.transaction() as connection:
+            await opportunities.add_evidence(connection, opportunity_id, evidence)
 
     async def close(self, opportunity_id: str, verdict: str) -> None:
         """Say how an opportunity ended."""
@@ -69,7 +83,7 @@ class Watching:
         return await folds.advance(connection, FOLD, tool_records.KINDS, tool_records.step)
 
 
-def _new_id() -> str:
+def _fresh_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
@@ -78,5 +92,5 @@ def _alarm(row: Row, state: Json) -> Opportunity:
     evidence = {"change": row["id"], "commit": row["commit"], "watch": watch}
     subject = f"{row['workspace']}:{row['id']}"
     return Opportunity(
-        id=_new_id(), kind="alarm", subject=subject, priority="high", evidence=evidence
+        id=_fresh_id(), kind="alarm", subject=subject, priority="high", evidence=evidence
     )

@@ -33,6 +33,8 @@ class DeadlineError(BaseException):
 
 def run_item(item: Any, after: Any) -> None:
     """Run one test with its fixtures, without the cost of a report; raise what it raises."""
+    if hasattr(item, "_initrequest"):
+        item._initrequest()
     item.ihook.pytest_runtest_setup(item=item)
     try:
         item.ihook.pytest_runtest_call(item=item)
@@ -61,8 +63,12 @@ def place_of(file: str) -> str:
 class Module:
     """A loaded module of the tree, whose code candidates replace in place."""
 
-    def __init__(self, path: str, module: ModuleType) -> None:
-        """Remember every function that was made from this file."""
+    def __init__(
+        self, path: str, functions: List[FunctionType], modules: Dict[str, ModuleType]
+    ) -> None:
+        """Remember which of these functions were made from this file, and who may hold them."""
+        module = modules[path]
+        self.modules = list(modules.values())
         with open(path, "rb") as file:
             self.source = file.read()
         self.path = path
@@ -71,9 +77,8 @@ class Module:
         self.names = {place: key for key, place in walk(compile(self.source, file_name, "exec"))}
         self.functions = [
             (self.names[mark], one)
-            for one in gc.get_objects()
-            if isinstance(one, FunctionType)
-            and one.__code__.co_filename == file_name
+            for one in functions
+            if one.__code__.co_filename == file_name
             and (mark := mark_of(one.__code__)) in self.names
         ]
 
@@ -95,7 +100,7 @@ class Module:
             renew(function, fresh.get(key))
         defaults(before, space)
         changed = {n: v for n, v in before.items() if space[n] is not v and not is_code(v)}
-        for other in tree_modules():
+        for other in self.modules if changed else []:
             held = vars(other)
             for name, value in changed.items():
                 if held is not space and held.get(name, held) is value:
@@ -161,6 +166,7 @@ class Tracer:
         """Start with nothing seen."""
         self.lines: Dict[str, Set[int]] = {}
         self.known: Dict[str, Optional[Set[int]]] = {}
+        self.types: Dict[str, Dict[str, str]] = {}  # of locals, by path:line of their function
 
     def enter(self, frame: FrameType, event: str, argument: object) -> Optional[Callable[..., Any]]:
         """Follow frames of the tree only."""
@@ -175,9 +181,18 @@ class Tracer:
 
         def follow(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
             lines.add(frame.f_lineno)
+            if event == "return":
+                self.leave(frame)
             return follow
 
         return follow
+
+    def leave(self, frame: FrameType) -> None:
+        """Remember what kind of value each local variable held at the end."""
+        key = f"{place_of(frame.f_code.co_filename)}:{frame.f_code.co_firstlineno}"
+        known = self.types.setdefault(key, {})
+        if len(known) < 100:
+            known.update((name, type(value).__name__) for name, value in frame.f_locals.items())
 
 
 def late(*_: object) -> None:
@@ -202,6 +217,7 @@ def observe(items: List[Any], pipe: int, each_s: float) -> None:
         lines = {path: sorted(seen) for path, seen in tracer.lines.items()}
         seconds = time.process_time() - started
         frame = {"id": item.nodeid, "passed": passed, "seconds": seconds, "lines": lines}
+        frame["types"] = tracer.types
         os.write(pipe, (json.dumps(frame) + "\n").encode())
 
 
@@ -217,8 +233,11 @@ class Rehearsal:
     def pytest_runtestloop(self, session: Any) -> bool:
         """Observe the tests, then try candidates until the search says goodbye."""
         self.items = {item.nodeid: item for item in session.items}
-        self.answer({"observed": self.observed(), "files": sorted(map(_file, tree_modules()))})
+        self.loaded = {_file(module): module for module in tree_modules()}
+        self.answer({"observed": self.observed(), "files": sorted(self.loaded)})
         gc.collect()
+        # Listed before they are frozen, which hides them from the collector.
+        self.functions = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
         gc.freeze()
         for line in sys.stdin.buffer:
             batch = json.loads(line)
@@ -244,9 +263,12 @@ class Rehearsal:
     def tried(self, batch: Json) -> str:
         """Return a mark for each candidate: passed, failed, or late."""
         items = [self.items[name] for name in batch["tests"] if name in self.items]
+        # Parameters outlive a test, so what one candidate does to them another would see.
+        shared = any(hasattr(item, "callspec") for item in items)
+        at_once = 1 if shared else batch["at_once"]
         marks, left = b"", batch["candidates"]
         while left:
-            some = left[: batch["at_once"]]
+            some = left[:at_once]
             said = self.tried_here(some, items, batch["deadline_s"])[: len(some)]
             # A process that fell silent was killed at its deadline, in its next candidate.
             said += LATE if len(said) < len(some) else b""
@@ -280,8 +302,7 @@ class Rehearsal:
     def module(self, path: str) -> None:
         """Load what is known of one file, once."""
         if path not in self.modules:
-            found = [m for m in tree_modules() if _file(m) == path]
-            self.modules[path] = Module(path, found[0])
+            self.modules[path] = Module(path, self.functions, self.loaded)
 
 
 def _file(module: ModuleType) -> str:
@@ -295,6 +316,7 @@ def forked(work: Callable[[int], None], timeout_s: float) -> bytes:
     if child == 0:
         try:
             os.close(ours)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             work(theirs)
         finally:
             os._exit(0)

@@ -71,7 +71,9 @@ class Walls:
         for source in self.readable:
             argv += ["--ro-bind", str(self._reachable(source, mounts)), str(source)]
         argv += [*self._environment(), "--chdir", str(self.at), "--", *self.limited(command)]
-        return [_program("unshare"), "--mount", "sh", "-c", _script(mounts, argv)] if mounts else argv
+        return (
+            [_program("unshare"), "--mount", "sh", "-c", _script(mounts, argv)] if mounts else argv
+        )
 
     def _reachable(self, source: Path, mounts: list[tuple[Path, Path]]) -> Path:
         """Return where nobody can reach this path: itself, or a neutral place root binds it to."""

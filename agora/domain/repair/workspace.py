@@ -83,6 +83,7 @@ class TestCommand:
     def _names(self, word: str) -> bool:
         return _says(self.root, "grep", "-l", "--word-regexp", word, "HEAD", "--", *CONFIGURED)
 
+
 def open_workspace(path: Path) -> Workspace:
     """Return the clean work tree at this path.
 

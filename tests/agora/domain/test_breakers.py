@@ -1,12 +1,12 @@
 from typing import Any
 
-from agora.domain import servers
+from agora.domain import breakers
 from agora.domain.contracts import Json
 
 
 def after(*events: dict[str, Any], server: Json | None = None) -> Json:
     for event in events:
-        server = servers.step(server, event)
+        server = breakers.step(server, event)
     assert server is not None
     return server
 
@@ -23,24 +23,24 @@ STEADY = [took(2.0)] * 100
 
 
 def test_an_unknown_server_is_healthy_and_as_quick_as_declared() -> None:
-    assert servers.health(None) == 1.0
-    assert servers.latency_s(None, 7.0) == 7.0
-    assert servers.breaker(None) == "closed"
+    assert breakers.health(None) == 1.0
+    assert breakers.latency_s(None, 7.0) == 7.0
+    assert breakers.breaker(None) == "closed"
 
 
 def test_a_server_five_times_slower_loses_its_weight_within_five_calls() -> None:
-    assert servers.health(after(*STEADY)) == 1.0
-    assert servers.health(after(*STEADY, *[took(10.0)] * 5)) < 0.15
+    assert breakers.health(after(*STEADY)) == 1.0
+    assert breakers.health(after(*STEADY, *[took(10.0)] * 5)) < 0.15
 
 
 def test_it_has_its_weight_back_after_five_quick_calls() -> None:
     slow = after(*STEADY, *[took(10.0)] * 20)
-    assert servers.health(slow) < 0.25
-    assert servers.health(after(*[took(2.0)] * 5, server=slow)) == 1.0
+    assert breakers.health(slow) < 0.25
+    assert breakers.health(after(*[took(2.0)] * 5, server=slow)) == 1.0
 
 
 def test_one_slow_call_costs_nothing() -> None:
-    assert servers.health(after(*STEADY, took(60.0))) == 1.0
+    assert breakers.health(after(*STEADY, took(60.0))) == 1.0
 
 
 def test_the_first_slow_call_of_a_cold_server_does_not_become_its_usual_pace() -> None:
@@ -50,39 +50,41 @@ def test_the_first_slow_call_of_a_cold_server_does_not_become_its_usual_pace() -
 
 def test_faults_cost_weight_until_they_are_past() -> None:
     shaky = after(*STEADY, failed(), took(2.0), failed())
-    assert 0.8 < servers.health(shaky) < 1.0
-    assert servers.health(after(*STEADY[:20], server=shaky)) == 1.0
+    assert 0.8 < breakers.health(shaky) < 1.0
+    assert breakers.health(after(*STEADY[:20], server=shaky)) == 1.0
 
 
 def test_three_faults_in_a_row_open_the_breaker_and_a_success_closes_it() -> None:
-    assert servers.breaker(after(failed(), failed())) == "closed"
-    assert servers.breaker(after(failed(), failed(), took(1.0), failed())) == "closed"
+    assert breakers.breaker(after(failed(), failed())) == "closed"
+    assert breakers.breaker(after(failed(), failed(), took(1.0), failed())) == "closed"
     broken = after(failed(), failed(), failed())
-    assert servers.breaker(broken) == "open"
-    assert "3 times in a row, last with timeout" in servers.why_open(broken)
-    assert servers.breaker(after(took(1.0), server=broken)) == "closed"
+    assert breakers.breaker(broken) == "open"
+    assert "3 times in a row, last with timeout" in breakers.why_open(broken)
+    assert breakers.breaker(after(took(1.0), server=broken)) == "closed"
 
 
 def test_a_refused_key_opens_the_breaker_at_once() -> None:
     refused = after(failed("wrong_key") | {"opens_breaker": True})
-    assert servers.breaker(refused) == "open"
-    assert servers.breaker(after(took(1.0), server=refused)) == "closed"
+    assert breakers.breaker(refused) == "open"
+    assert breakers.breaker(after(took(1.0), server=refused)) == "closed"
 
 
 def test_an_open_breaker_lets_one_try_after_a_rest_that_doubles() -> None:
     broken = after(failed(), failed(), failed(at_s=1000.0))
-    assert servers.breaker(broken, 1029.0) == "open"
-    assert servers.breaker(broken, 1030.0) == "half_open"
+    assert breakers.breaker(broken, 1029.0) == "open"
+    assert breakers.breaker(broken, 1030.0) == "half_open"
     again = after(failed(at_s=1030.0), server=broken)
-    assert servers.breaker(again, 1089.0) == "open"
-    assert servers.breaker(again, 1090.0) == "half_open"
+    assert breakers.breaker(again, 1089.0) == "open"
+    assert breakers.breaker(again, 1090.0) == "half_open"
 
 
 def test_the_rest_has_an_end_however_often_it_failed() -> None:
     dead = after(*[failed()] * 2000)
-    assert servers.breaker(dead, 1000.0 + servers.LONGEST_REST_S) == "half_open"
+    assert breakers.breaker(dead, 1000.0 + breakers.LONGEST_REST_S) == "half_open"
 
 
 def test_experts_on_one_model_share_its_server() -> None:
-    assert servers.of("engineer@qwen3:8b") == servers.of("risk@qwen3:8b") == "qwen3:8b"
-    assert servers.of("repairer") == "repairer"
+    assert (
+        breakers.server_of("engineer@qwen3:8b") == breakers.server_of("risk@qwen3:8b") == "qwen3:8b"
+    )
+    assert breakers.server_of("repairer") == "repairer"

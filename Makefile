@@ -1,0 +1,59 @@
+# Everything one types: `make demo` and `make test` need nothing before them.
+# ARGS is passed on: make ask ARGS='"what is this?"'. PYTHON names another interpreter.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+STAMP := .venv/installed
+BENCHMARKS = $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
+
+.PHONY: setup programs demo ask test check bench studio lock clean
+.NOTPARALLEL:
+
+setup: programs $(STAMP)
+
+# Not an error where they stay missing: what needs them says so, and all else works without.
+programs:
+	@command -v git >/dev/null || scripts/add_packages git || true
+	@command -v bwrap >/dev/null || scripts/add_packages bubblewrap || true
+
+$(BIN)/uv:
+	@scripts/make_venv
+
+# Order only, because uv is as old as its release.
+$(STAMP): pyproject.toml requirements.lock | $(BIN)/uv
+	@scripts/install_locked
+	@touch $@
+
+demo: setup
+	@$(BIN)/agora demo $(ARGS)
+
+ask: $(STAMP)
+	@$(BIN)/agora ask $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup
+	@failed=0; for benchmark in $(BENCHMARKS); do \
+		echo "== $$benchmark"; $(BIN)/python $$benchmark $(ARGS) || failed=1; \
+	done; exit $$failed
+
+studio: setup
+	@LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_STRICT_MSGPACK=true \
+		$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10 $(ARGS)
+
+# Keeps what is locked: ARGS=--upgrade takes the newest, ARGS='-P NAME' the newest of one.
+lock: $(BIN)/uv
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+		--output-file requirements.lock $(ARGS)
+
+clean:
+	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +

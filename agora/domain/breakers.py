@@ -1,0 +1,109 @@
+"""Servers of models, as calls show them: how quick, how sound, and whether to ask at all.
+
+A circuit breaker (Nygard, "Release It!", 2007) and a health weight, kept per model: all experts
+on one model share its server.
+"""
+
+from collections.abc import Mapping
+from math import exp, log
+from statistics import median
+from typing import Any, Literal
+
+from agora.domain.contracts import Json
+
+Breaker = Literal["closed", "open", "half_open"]
+
+RECENT = 5
+"""Latencies of so many calls tell how quick a server is now: one slow call changes nothing."""
+USUAL_RATE = 0.01
+"""How fast what is usual follows what is seen, per call."""
+TOLERANCE = 1.5
+"""So many times the usual latency costs no weight yet."""
+WINDOW = 20
+"""Calls that the share of faults is taken from."""
+OPEN_AFTER = 3
+"""Faults in a row that open the breaker; one that only a person can mend opens it at once."""
+REST_S, LONGEST_REST_S = 30.0, 960.0
+"""Seconds until an open breaker lets one call try, doubled with each further fault, up to …"""
+LEAST_HEALTH = 0.01
+NEW: Json = {
+    "recent_s": [],
+    "usual_s": None,
+    "faults": [],
+    "row": 0,  # faults since the last answer
+    "fault": "",
+    "fault_at_s": None,
+    "is_final": False,
+}
+
+
+def server_of(bidder: str) -> str:
+    """Return the server behind a bidder's name: the model's, or the built-in expert's own."""
+    return bidder.partition("@")[2] or bidder
+
+
+def step(server: Json | None, event: Mapping[str, Any]) -> Json:
+    """Return what is known of a server after one more call."""
+    server = server or NEW
+    fault = event.get("fault")
+    faults = [*server["faults"], int(bool(fault))][-WINDOW:]
+    if fault:
+        said = {"fault": fault, "fault_at_s": event.get("at_s"), "row": server["row"] + 1}
+        return server | said | {"faults": faults, "is_final": bool(event.get("opens_breaker"))}
+    answered = server | {"faults": faults, "row": 0, "fault": "", "is_final": False}
+    latency_s = event.get("latency_s", 0.0)
+    return _timed(answered, latency_s) if latency_s > 0 else answered
+
+
+def _timed(server: Json, latency_s: float) -> Json:
+    usual_s, calls = server["usual_s"] or latency_s, len(server["recent_s"])
+    recent_s = [*server["recent_s"], latency_s][-RECENT:]
+    # A young server learns fast; an old one forgets its usual pace too slowly for a bad hour.
+    rate = USUAL_RATE if calls >= RECENT else 1 / (calls + 1)
+    usual_s = exp((1 - rate) * log(usual_s) + rate * log(latency_s))
+    return server | {"recent_s": recent_s, "usual_s": usual_s}
+
+
+def latency_s(server: Json | None, declared_s: float) -> float:
+    """Return the seconds of a call: as seen of late, else as declared."""
+    return median(server["recent_s"]) if server and server["recent_s"] else declared_s
+
+
+def health(server: Json | None) -> float:
+    """Return the weight of a server, in (0, 1].
+
+    Its share of sound calls, times the square of how much quicker it usually is than now.
+    """
+    if not server:
+        return 1.0
+    sound = 1 - sum(server["faults"]) / (len(server["faults"]) + 2)
+    return max(LEAST_HEALTH, sound * _pace(server) ** 2)
+
+
+def _pace(server: Json) -> float:
+    if len(server["recent_s"]) < RECENT:
+        return 1.0
+    return float(min(1.0, TOLERANCE * server["usual_s"] / median(server["recent_s"])))
+
+
+def breaker(server: Json | None, now_s: float | None = None) -> Breaker:
+    """Return whether a server may be asked; without a time an open breaker stays open."""
+    if not server or not _has_tripped(server):
+        return "closed"
+    since_s, row = server["fault_at_s"], server["row"]
+    if now_s is None or since_s is None:
+        return "open"
+    rest_s = min(LONGEST_REST_S, REST_S * 2 ** min(10, max(0, row - OPEN_AFTER)))
+    return "half_open" if now_s >= since_s + rest_s else "open"
+
+
+def why_open(server: Json | None) -> str:
+    """Return in words why a server is not asked; "" where its breaker is closed."""
+    if not server or not _has_tripped(server):
+        return ""
+    times = "once" if server["row"] == 1 else f"{server['row']} times in a row"
+    return f"its server failed {times}, last with {server['fault']}"
+
+
+def _has_tripped(server: Json) -> bool:
+    return bool(server["row"] >= OPEN_AFTER or server["is_final"])

@@ -1,0 +1,158 @@
+"""Finding the tools of a workspace in its source: nothing of it runs.
+
+A tool is a public top-level function with a docstring whose every parameter has a type that JSON
+can carry. `[tool.agora]` in pyproject.toml may narrow the choice and add tags.
+"""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from agora.domain.contracts import Contract
+from agora.domain.errors import WorkspaceError
+from agora.domain.signatures import Function, parameters_of, parsed, schema_of
+from agora.domain.tools import Tool, module_of
+
+TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted")
+"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies."""
+
+_NO_TOOLS = re.compile(
+    r"(?:^|/)(?:[._](?!_init__\.py$)|tests?/|testing/|docs?/|build/|dist/|node_modules/|venv/|env/"
+    r"|site-packages/|migrations/|test_[^/]*$|conftest\.py$|setup\.py$|noxfile\.py$)|_test\.py$"
+)
+_NOT_CALLED = frozenset(("fixture", "overload", "contextmanager", "asynccontextmanager", "command"))
+_NETWORK = frozenset(
+    "socket ssl http.client urllib.request ftplib smtplib imaplib poplib xmlrpc requests httpx "
+    "aiohttp urllib3 websockets paramiko boto3 slack_sdk".split()
+)
+
+
+class _Wishes(Contract):
+    tools: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    tags: dict[str, tuple[str, ...]] = {}
+
+    def wants(self, entry: str) -> bool:
+        """Return whether `module:function` is chosen; patterns may name a whole module."""
+        chosen = self.tools is None or _matches(entry, self.tools)
+        return chosen and not _matches(entry, self.exclude)
+
+
+def discover(files: Mapping[str, str]) -> list[Tool]:
+    """Return the tools of a work tree, by name; `files` maps paths with slashes to text.
+
+    A file that does not parse holds none for now. Raises WorkspaceError when `[tool.agora]` says
+    something that cannot be followed.
+    """
+    wishes = _read_wishes(files.get("pyproject.toml", ""))
+    found: dict[str, Tool] = {}
+    unread: set[str] = set()
+    for path, text in sorted(files.items()):
+        if path.endswith(".py") and not _NO_TOOLS.search(path):
+            tree = parsed(text)
+            if tree is None:
+                unread.add(module_of(path))
+            else:
+                found |= {_entry(tool): tool for tool in _tools_of(path, tree)}
+    _check(wishes, found, unread)
+    kept = [_tagged(tool, wishes.tags) for entry, tool in found.items() if wishes.wants(entry)]
+    return sorted(kept, key=lambda tool: tool.name)
+
+
+def _entry(tool: Tool) -> str:
+    return f"{tool.module}:{tool.function}"
+
+
+def _matches(entry: str, patterns: Iterable[str]) -> bool:
+    module = entry.partition(":")[0]
+    return any(fnmatchcase(entry, one) or fnmatchcase(module, one) for one in patterns)
+
+
+def _read_wishes(text: str) -> _Wishes:
+    try:
+        wishes = tomllib.loads(text).get("tool", {}).get("agora", {})
+    except tomllib.TOMLDecodeError as error:
+        raise WorkspaceError(f"pyproject.toml is not TOML: {error}") from None
+    for key, value in wishes.items():
+        if key not in _Wishes.model_fields:
+            allowed = ", ".join(_Wishes.model_fields)
+            raise WorkspaceError(
+                f"pyproject.toml: [tool.agora] has no key {key!r}", f"use {allowed}"
+            )
+        lists = value.values() if key == "tags" and isinstance(value, dict) else [value]
+        if not all(isinstance(one, list) and all(isinstance(w, str) for w in one) for one in lists):
+            form = '{"module:function" = ["sends"]}' if key == "tags" else '["module:function"]'
+            raise WorkspaceError(f"pyproject.toml: [tool.agora] {key} is not like {form}")
+    return _Wishes.model_validate(wishes)
+
+
+def _check(wishes: _Wishes, found: Mapping[str, Tool], unread: Iterable[str]) -> None:
+    for entry in (*(wishes.tools or ()), *wishes.tags):
+        broken = any(_matches(f"{module}:", (entry.partition(":")[0],)) for module in unread)
+        if not broken and not any(_matches(one, (entry,)) for one in found):
+            raise WorkspaceError(
+                f"pyproject.toml: [tool.agora] names {entry!r}, and there is no such tool",
+                "a tool is a public function with a docstring and a JSON type for each parameter",
+            )
+    for entry, tags in wishes.tags.items():
+        if unknown := set(tags) - set(TAGS):
+            words = ", ".join(sorted(unknown))
+            raise WorkspaceError(
+                f"pyproject.toml: [tool.agora] tags of {entry!r} are unknown: {words}",
+                f"use {', '.join(TAGS)}",
+            )
+
+
+def _tagged(tool: Tool, tags: Mapping[str, tuple[str, ...]]) -> Tool:
+    declared = [
+        tag for entry, named in tags.items() if _matches(_entry(tool), (entry,)) for tag in named
+    ]
+    return tool.but(tags=tuple(sorted({*tool.tags, *declared})))
+
+
+def _tools_of(path: str, tree: ast.Module) -> Iterator[Tool]:
+    # What reaches the network can carry data out, whatever it was written for.
+    tags = ("network", "sends") if _NETWORK & set(_imports(tree)) else ()
+    for node in tree.body:
+        if isinstance(node, Function) and (tool := _tool(path, node)):
+            yield tool.but(tags=tags)
+
+
+def _tool(path: str, node: Function) -> Tool | None:
+    parameters, returns = parameters_of(node), schema_of(node.returns)
+    description, module = ast.get_docstring(node), module_of(path)
+    if node.name.startswith("_") or not description or parameters is None:
+        return None
+    if (node.returns and returns is None) or _NOT_CALLED & set(_decorators(node)):
+        return None
+    if not parameters["properties"] and returns in (None, {"type": "null"}):
+        return None  # takes nothing, gives nothing: a script's main
+    return Tool(
+        name=f"{module}.{node.name}" if module else node.name,
+        path=path,
+        function=node.name,
+        line=node.lineno,
+        description=description,
+        parameters=parameters,
+        returns=returns or {},
+    )
+
+
+def _decorators(node: Function) -> Iterator[str]:
+    for decorator in node.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(called, ast.Name | ast.Attribute):
+            yield called.id if isinstance(called, ast.Name) else called.attr
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (part for name in names for part in (name, name.partition(".")[0]))

@@ -1,0 +1,216 @@
+"""The chat clients of langchain-ollama and langchain-openai, with every default overridden.
+
+Imported on the first question only: the clients take two seconds to load.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+
+import httpx
+import ollama
+import openai
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_ollama import ChatOllama
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, SecretStr
+
+from agora.domain import faults
+from agora.domain.contracts import Json
+from agora.domain.models import Model
+from agora.domain.servers import is_private
+
+CONNECT_S = 5.0
+KEYLESS = SecretStr("none")  # the client insists on a key where a private server needs none
+# What the two clients raise for all that a server can do; none of it is a slip of ours, because
+# only their own iteration stands inside the try.
+RAISED = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    ollama.ResponseError,
+    openai.OpenAIError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+
+
+@dataclass
+class Wire:
+    """How far the last request came, and the head of its response, which exceptions may lack."""
+
+    is_sent: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hooks(self) -> dict[str, list[Any]]:
+        """Return what an HTTP client has to call."""
+        return {"request": [self._watch], "response": [self._note]}
+
+    @property
+    def is_begun(self) -> bool:
+        """Return whether a model may have worked for us, so that it must be paid."""
+        is_page = "html" in self.headers.get("content-type", "")
+        return self.is_sent and self.status in (None, 200) and not is_page
+
+    async def _watch(self, request: Any) -> None:
+        request.extensions["trace"] = self._trace
+
+    async def _trace(self, event: str, _: Any) -> None:
+        self.is_sent = self.is_sent or event.endswith("send_request_body.complete")
+
+    async def _note(self, response: Any) -> None:
+        self.status, self.headers = response.status_code, response.headers
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything that one call sends."""
+
+    model: Model
+    messages: Sequence[Mapping[str, Any]]
+    api_key: SecretStr | None
+    tools: Sequence[Any]
+    schema: type[BaseModel] | None
+    sent: int  # tokens of the prompt, estimated
+    window: int  # tokens that an Ollama server shall hold
+    answer_tokens: int
+    deadline_s: float
+
+
+async def stream(question: Question, wire: Wire) -> AsyncGenerator[AIMessageChunk, None]:
+    """Yield the answer's pieces as they come; raise a ModelFault."""
+    model = question.model
+    client = _ollama(question, wire) if model.vendor == "ollama" else _openai(question, wire)
+    tools = [convert_to_openai_tool(tool) for tool in question.tools]
+    offered: dict[str, Any] = {"tools": tools} if tools else {}
+    messages = [as_langchain(message) for message in question.messages]
+    try:
+        # The iterator is a generator, and closing it closes the connection.
+        chunks = cast(Any, client.astream(messages, **offered))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+    except RAISED as error:
+        raise faults.name(error, model, wire.headers) from error
+
+
+def as_langchain(message: Mapping[str, Any]) -> BaseMessage:
+    """Return one of our messages in LangChain's form; raise KeyError for an unknown role."""
+    content = str(message.get("content") or "")
+    if message["role"] == "tool":
+        return ToolMessage(content, tool_call_id=str(message["tool_call_id"]))
+    if message["role"] == "assistant":
+        calls = [
+            {"id": c["id"], "name": c["name"], "args": c["arguments"]}
+            for c in message.get("tool_calls", ())
+        ]
+        return AIMessage(content, tool_calls=calls)
+    kinds: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage}
+    return kinds[message["role"]](content=content)
+
+
+def _ollama(question: Question, wire: Wire) -> BaseChatModel:
+    model = question.model
+    return ChatOllama(
+        model=model.name,
+        base_url=model.base_url,
+        num_ctx=question.window,
+        num_predict=question.answer_tokens,
+        reasoning=True if "reasoning" in model.capabilities else None,
+        format=question.schema.model_json_schema() if question.schema else None,
+        client_kwargs=_options(question),
+        async_client_kwargs={"event_hooks": wire.hooks},
+    )
+
+
+def _openai(question: Question, wire: Wire) -> BaseChatModel:
+    model, key = question.model, question.api_key
+    if key is None and not is_private(model.base_url):
+        raise faults.WrongKeyError(model.name, model.server, "there is none")
+    return _Chat(
+        model=model.name,
+        base_url=model.base_url,
+        api_key=key or KEYLESS,
+        timeout=_timeout(question),
+        max_retries=0,
+        stream_usage=True,
+        stream_chunk_timeout=None,  # `ask` watches over the whole call
+        use_responses_api=False,
+        max_completion_tokens=question.answer_tokens,
+        extra_body=_wanted(question.schema),
+        http_client=_unused(),
+        http_async_client=openai.DefaultAsyncHttpxClient(
+            **_options(question),
+            event_hooks=wire.hooks,
+        ),
+    )
+
+
+class _Chat(ChatOpenAI):
+    """ChatOpenAI that keeps what compatible servers say beside the content."""
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: Json, default_chunk_class: type, base_generation_info: Json | None
+    ) -> ChatGenerationChunk | None:
+        made = super()._convert_chunk_to_generation_chunk(
+            chunk, default_chunk_class, base_generation_info
+        )
+        choices = chunk.get("choices") or [{}]
+        delta = choices[0].get("delta") or {}
+        if made is not None:
+            thought = delta.get("reasoning_content") or delta.get("reasoning")
+            beside = {"reasoning_content": thought, "refusal": delta.get("refusal")}
+            made.message.additional_kwargs |= {k: v for k, v in beside.items() if v}
+        return made
+
+
+def _options(question: Question) -> dict[str, Any]:
+    return {
+        "timeout": _timeout(question),
+        "verify": _tls(),
+        # A redirect would carry the prompt to a server that nobody has chosen.
+        "follow_redirects": False,
+        "trust_env": not is_private(question.model.base_url),
+        # A connection belongs to its call: none waits for a loop that has ended.
+        "headers": {"Connection": "close"},
+    }
+
+
+def _timeout(question: Question) -> httpx.Timeout:
+    return httpx.Timeout(question.deadline_s, connect=min(CONNECT_S, question.deadline_s))
+
+
+def _wanted(schema: type[BaseModel] | None) -> Json | None:
+    if schema is None:
+        return None
+    # In the extra body, because the client would parse a `response_format` of its own.
+    wanted = {"name": schema.__name__, "schema": schema.model_json_schema()}
+    return {"response_format": {"type": "json_schema", "json_schema": wanted}}
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+@cache
+def _unused() -> openai.DefaultHttpxClient:
+    # Every client brings a synchronous one along; one for all is enough.
+    return openai.DefaultHttpxClient(verify=_tls())

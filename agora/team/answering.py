@@ -1,0 +1,231 @@
+"""Answering: a task is accepted, planned, and done by the expert that has won it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import prompts
+from agora.domain import chat, validity
+from agora.domain.contracts import (
+    ActOutcome,
+    AgentContext,
+    AgentOutcome,
+    AgentTask,
+    Award,
+    Case,
+    Json,
+    ToolCall,
+)
+from agora.domain.errors import ClaimHeldError, RefusedError
+from agora.domain.experts import LIBRARIAN, Bidder
+from agora.domain.faults import ModelFault
+from agora.domain.models import expected_cost
+from agora.domain.replies import Reply
+from agora.domain.settings import Settings
+from agora.domain.tools import Tool
+from agora.team.acting import Acting
+from agora.team.library import Library
+from agora.team.market import Market
+from agora.team.tooling import Tooling, spec_of
+from memory import acts, tasks
+from memory.database import Database
+
+Tell = Callable[..., None]
+ROUND_ORDINALS = 100
+"""Acts of one round are numbered from its own hundred on."""
+
+
+@dataclass
+class Conversation:
+    """What is said between us and one model over the rounds of one task."""
+
+    messages: list[Json]
+    replies: list[Reply] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The team's everyday work."""
+
+    settings: Settings
+    database: Database
+    acting: Acting
+    market: Market
+    library: Library
+    tooling: Tooling
+
+    async def accept(self, task: AgentTask, here: Case) -> AgentOutcome | None:
+        """Write the task and its budgets down; return its outcome when it was done before."""
+        async with self.database.transaction() as connection:
+            if not await tasks.accept(connection, task, here.thread_id):
+                known = await tasks.find(connection, task.id)
+                assert known is not None
+                if known["outcome"] is not None:
+                    return AgentOutcome.model_validate(known["outcome"])
+                if known["thread_id"] != here.thread_id:
+                    where = known["thread_id"]
+                    raise ClaimHeldError(f"task {task.id} is being done in thread {where}")
+            day, *own = self.market.budgets(task)
+            await acts.open_budget(connection, day, self.settings.budget.day_usd)
+            for name in own:
+                await acts.open_budget(connection, name, task.budget_usd or 0.0)
+        return None
+
+    async def plan(self, task: AgentTask) -> Json:
+        """Return the task's domains, the tools at hand, and that it is done whole."""
+        tools = await self.tooling.of(task.workspace) if task.workspace else []
+        return {
+            "mix": self.market.mix(task),
+            "tools": [tool.name for tool in tools],
+            "is_whole": True,
+            "reason": "no decomposition was asked for, and none has paid off for its kind yet",
+        }
+
+    async def execute(
+        self, task: AgentTask, context: AgentContext, award: Award, tell: Tell
+    ) -> AgentOutcome:
+        """Return what the winner made of the task, validated; a fault of its is an outcome too."""
+        bidder = await self.market.bidder(award.winner.name)
+        tell("award", expert=bidder.name, p_success=award.winner.p_success)
+        try:
+            if bidder.expert == LIBRARIAN:
+                return await self._look_up(task)
+            return await self._converse(task, context, bidder, award, tell)
+        except ModelFault as fault:
+            return _failed(bidder, str(fault), fault.hint)
+        except RefusedError as error:
+            return _failed(bidder, str(error), error.hint).but(status="refused")
+
+    async def _look_up(self, task: AgentTask) -> AgentOutcome:
+        return (await self.library.answer(task)).but(expert=LIBRARIAN.name)
+
+    async def _converse(
+        self, task: AgentTask, context: AgentContext, bidder: Bidder, award: Award, tell: Tell
+    ) -> AgentOutcome:
+        talk = Conversation(await self._opening(task, context, bidder))
+        tools = await self._tools(task, bidder)
+        rounds = self.settings.execution.tool_rounds if tools else 0
+        for number in range(rounds + 1):
+            offered = tools if number < rounds else []
+            reply = await self._ask(task, bidder, talk, offered, number, tell)
+            talk.replies.append(reply)
+            if not reply.tool_calls:
+                break
+            await self._call(task, bidder, talk, tools, number, tell)
+        return _outcome(bidder, award, talk, [tool.name for tool in tools])
+
+    async def _opening(self, task: AgentTask, context: AgentContext, bidder: Bidder) -> list[Json]:
+        found = await self.library.passages(task)
+        quoted = [f"{one.path}:{one.line}\n{one.text}" for one in found]
+        text = prompts.load("answer").render(
+            task=task.text,
+            pulse=context.pulse,
+            memories="\n".join(context.memories),
+            documents="\n\n".join(quoted),
+        )
+        return [
+            {"role": "system", "content": bidder.expert.system},
+            {"role": "user", "content": text},
+        ]
+
+    async def _tools(self, task: AgentTask, bidder: Bidder) -> list[Tool]:
+        able = "tools" in getattr(bidder.model, "capabilities", ())
+        if not task.workspace or not able or not bidder.expert.tools:
+            return []
+        return await self.tooling.admitted(task.workspace, bidder.expert.tools)
+
+    async def _ask(
+        self,
+        task: AgentTask,
+        bidder: Bidder,
+        talk: Conversation,
+        tools: Sequence[Tool],
+        number: int,
+        tell: Tell,
+    ) -> Reply:
+        model: Any = bidder.model
+        offered = [spec_of(tool) for tool in tools]
+        limits = self.settings.execution
+        most = expected_cost(
+            model, chat.prompt_tokens(talk.messages, offered), limits.answer_tokens
+        )
+
+        async def do() -> ActOutcome:
+            reply = await chat.ask(
+                model,
+                talk.messages,
+                self.settings,
+                tools=offered,
+                deadline_s=min(limits.deadline_s, task.deadline_s or limits.deadline_s),
+                answer_tokens=limits.answer_tokens,
+                on_token=lambda piece: tell("token", text=piece, expert=bidder.name),
+            )
+            tokens = reply.tokens_in + reply.tokens_out
+            return ActOutcome(result=reply.as_json(), cost_usd=reply.cost_usd, tokens=tokens)
+
+        act = self.market.question(bidder, task, most, number * ROUND_ORDINALS)
+        return Reply.model_validate(await self.acting.perform(act, do))
+
+    async def _call(
+        self,
+        task: AgentTask,
+        bidder: Bidder,
+        talk: Conversation,
+        tools: Sequence[Tool],
+        number: int,
+        tell: Tell,
+    ) -> None:
+        """Do what the model has asked for; what it asked wrongly it is told, and may ask again."""
+        reply = talk.replies[-1]
+        talk.messages.append(reply.message)
+        for index, wanted in enumerate(reply.tool_calls):
+            tell("tool", name=wanted["name"], arguments=wanted["arguments"], expert=bidder.name)
+            done = await self.tooling.answer(
+                task,
+                bidder.name,
+                tools,
+                wanted["name"],
+                wanted["arguments"],
+                number * ROUND_ORDINALS + index,
+            )
+            talk.calls.append(done)
+            said = {"error": done.error} if done.error else {"result": done.result}
+            talk.messages.append(
+                {
+                    "role": "tool",
+                    "content": json.dumps(said, ensure_ascii=False),
+                    "tool_call_id": wanted["id"],
+                }
+            )
+
+
+def _failed(bidder: Bidder, error: str, hint: str) -> AgentOutcome:
+    model = bidder.model.name if bidder.model else None
+    return AgentOutcome(
+        status="failed", error=error, hint=hint, expert=bidder.expert.name, model=model
+    )
+
+
+def _outcome(
+    bidder: Bidder, award: Award, talk: Conversation, tools: Sequence[str]
+) -> AgentOutcome:
+    """Return the last reply as an outcome, failed if the reply does not count."""
+    last = talk.replies[-1]
+    why = "asks for tools beyond its rounds" if last.tool_calls else None
+    why = why or validity.validate(last.text, last.finish, tools)
+    model = bidder.model.name if bidder.model else None
+    return AgentOutcome(
+        status="failed" if why else "answered",
+        answer="" if why else last.text.strip(),
+        error=f"the reply of {bidder.name} {why}" if why else None,
+        confidence=award.winner.p_success,
+        cost_usd=sum(reply.cost_usd for reply in talk.replies),
+        tokens=sum(reply.tokens_in + reply.tokens_out for reply in talk.replies),
+        latency_s=sum(reply.latency_s for reply in talk.replies),
+        expert=bidder.expert.name,
+        model=model,
+        tool_calls=tuple(talk.calls),
+        reasoning_trace=last.reasoning or None,
+    )

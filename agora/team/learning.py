@@ -1,0 +1,120 @@
+"""Learning: outcomes are judged once, folded into standings, and told to the stream."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agora.domain import pulse, standings
+from agora.domain.contracts import AgentOutcome, AgentTask, Award, Bid, Json, Opportunity
+from agora.domain.sequential import FLOOR, FLOOR_OUTCOMES
+from agora.domain.settings import Settings
+from agora.team.market import Market
+from agora.team.recalling import Recalling
+from agora.team.watching import Watching
+from memory import acts, events, tasks
+from memory.database import Database
+
+ABOUT = 80  # characters of a task's text that the stream may carry
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What becomes of outcomes."""
+
+    settings: Settings
+    database: Database
+    market: Market
+    recalling: Recalling
+    watching: Watching
+
+    async def pulse(self) -> str:
+        """Return what the team does now, in few words."""
+        async with self.database.transaction() as connection:
+            newest = await events.newest(connection, pulse.KINDS, self.settings.memory.pulse_events)
+        return pulse.sum_up(newest, self.settings.memory.pulse_words)
+
+    async def close(
+        self, task: AgentTask, outcome: AgentOutcome, state: Mapping[str, Any]
+    ) -> AgentOutcome:
+        """Store how a task turned out and tell the stream, once; keep a good answer."""
+        async with self.database.transaction() as connection:
+            spent = await acts.spent(connection, task.id)
+            outcome = outcome.but(cost_usd=spent["cost_usd"], tokens=spent["tokens"])
+            if await tasks.close(connection, task.id, outcome):
+                for judged in self._judged(task, outcome, state):
+                    await events.publish(connection, task.id, "outcome.judged", judged)
+        await self.recalling.keep(task, outcome)
+        return outcome
+
+    def _judged(
+        self, task: AgentTask, outcome: AgentOutcome, state: Mapping[str, Any]
+    ) -> list[Json]:
+        """Return one event for each expert that has worked on the task."""
+        plan: Json = state["plan"]
+        told = [self._event(task, plan, one["award"], one["outcome"]) for one in state["tried"]]
+        if outcome.status == "answered" and state["award"] and not outcome.cached:
+            if outcome.expert == state["award"]["winner"]["expert"]:
+                told.append(self._event(task, plan, state["award"], outcome.as_json()))
+        return told
+
+    def _event(self, task: AgentTask, plan: Json, award: Json, outcome: Json) -> Json:
+        sold = Award.model_validate(award)
+        mix: dict[str, float] = plan["mix"]
+        return {
+            "bidder": sold.winner.name,
+            "domain": max(mix, key=mix.__getitem__),
+            "right": _is_right(outcome),
+            "tokens_out": outcome["tokens"],
+            "latency_s": outcome["latency_s"],
+            "cost_usd": outcome["cost_usd"],
+            "claimed_p": sold.winner.p_success,
+            "value_usd": self.settings.auction.value_usd,
+            "second_usd": self.settings.auction.second_usd,
+            "second_score": sold.runner_up,
+            "fault": outcome["error"],
+            "about": "" if "private" in task.labels else task.text[:ABOUT],
+        }
+
+    async def dropped(self, tried: Sequence[Json], outcome: AgentOutcome) -> list[Json]:
+        """Return the experts of this task whose success has dropped, with the evidence."""
+        names = {_bid(one["award"]["winner"]).name for one in tried}
+        if not names:
+            return []  # nobody has failed at it, so nobody's success has gone down
+        state = await self.market.standings()
+        found = [_drop(name, standings.record_of(state, name)) for name in sorted(names)]
+        return [one for one in found if one]
+
+    async def open_prompt(self, drop: Json) -> None:
+        """Open the opportunity to rewrite an expert's prompt."""
+        found = Opportunity(
+            id="",
+            kind="prompt",
+            subject=drop["expert"],
+            priority="high" if drop["success"] < 0.50 else "medium",
+            evidence=drop,
+        )
+        await self.watching.open_one(found)
+
+
+def _is_right(outcome: Json) -> bool | None:
+    """Return the judgement; of a server's fault nobody can tell what the expert would have said."""
+    if outcome["status"] == "answered":
+        return True
+    return None if outcome["status"] == "refused" else False
+
+
+def _bid(bid: Json) -> Bid:
+    return Bid.model_validate(bid)
+
+
+def _drop(name: str, record: Json) -> Json | None:
+    outcomes = record["right"] + record["wrong"]
+    success = record["right"] / outcomes if outcomes else 1.0
+    if not record["is_fallen"] and (outcomes < FLOOR_OUTCOMES or success >= FLOOR):
+        return None
+    return {
+        "expert": name.partition("@")[0],
+        "bidder": name,
+        "success": success,
+        "outcomes": outcomes,
+    }

@@ -1,0 +1,253 @@
+"""Repairing: a workspace's tests are run, its failures understood, patches searched and proved."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, TypeVar
+
+from agora.domain.contracts import (
+    Act,
+    ActOutcome,
+    Change,
+    Improvement,
+    Json,
+    Opportunity,
+    Verdict,
+)
+from agora.domain.repair import gate, reports
+from agora.domain.repair.sandbox import Sandbox, choose_sandbox
+from agora.domain.repair.search import Candidate, search
+from agora.domain.repair.trials import TestRun, run_tests
+from agora.domain.repair.workspace import TestCommand, Workspace, open_workspace, pristine
+from agora.domain.settings import Settings
+from agora.team.acting import Acting, case
+from agora.team.changing import Changing
+from agora.team.clocks import Clock
+from agora.team.watching import Watching
+
+T = TypeVar("T")
+Tell = Callable[..., None]
+WORKERS = 2
+"""Sandboxes that a search uses at a time."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A workspace on the bench: clean, at one commit, with a way to run its tests."""
+
+    order: Improvement
+    workspace: Workspace
+    command: TestCommand
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True)
+class Repairing:
+    """The repairer: works without any model."""
+
+    settings: Settings
+    acting: Acting
+    watching: Watching
+    changing: Changing
+    clock: Clock
+
+    async def open(self, order: Improvement) -> Bench:
+        """Look whether the workspace can be worked on; raise WorkspaceError, in one sentence."""
+
+        def look() -> Bench:
+            workspace = open_workspace(Path(order.workspace))
+            command = TestCommand.parse(order.test, workspace)
+            sandbox = choose_sandbox(self.settings.sandbox, order.trust_workspace)
+            return Bench(order, workspace, command, sandbox)
+
+        return await asyncio.to_thread(look)
+
+    async def detect(self, order: Improvement) -> Opportunity | None:
+        """Return the most pressing opportunity of the workspace, claimed; None if all is well."""
+        bench = await self.open(order)
+        root, here = str(bench.workspace.root), case.get()
+        recorded = [kind for kind in order.kinds if kind != "failing_tests"]
+        if recorded:
+            await self.watching.detect(root)
+            if found := await self.watching.claim(here.id, recorded, f"{root}:"):
+                return found
+        if "failing_tests" not in order.kinds:
+            return None
+        before = await self._run_tests(bench)
+        if not before.failing:
+            return None
+        evidence = {"base": bench.workspace.head, "before": before.as_json()}
+        await self.watching.open_one(
+            Opportunity(id="", kind="failing_tests", subject=f"{root}:", evidence=evidence)
+        )
+        return await self.watching.claim(here.id, ["failing_tests"], f"{root}:")
+
+    async def investigate(self, order: Improvement, opportunity_id: str) -> str:
+        """Add to the opportunity what fails and where, and return it as a readable report."""
+        bench, row = await self.open(order), await self.watching.find(opportunity_id)
+        evidence: Json = row["evidence"]
+        before = _known(evidence, bench.workspace.head) or await self._run_tests(bench)
+        report = reports.report(before, evidence)
+        found = {"base": bench.workspace.head, "before": before.as_json(), "report": report}
+        await self.watching.add_evidence(opportunity_id, found)
+        return report
+
+    async def improve(
+        self, order: Improvement, opportunity_id: str, attempt: int, tell: Tell
+    ) -> tuple[str | None, int]:
+        """Search for a patch and propose the best one; return its id, and how many were tried."""
+        bench, row = await self.open(order), await self.watching.find(opportunity_id)
+        evidence: Json = row["evidence"]
+        target = reports.target(TestRun.model_validate(evidence["before"]), attempt)
+        if target is None:
+            return None, 0
+        act = Act(kind="run_tests", subject=f"search {bench.workspace.root}", actor="repairer")
+        found = await self.acting.perform(act, lambda: self._search(bench, target, attempt, tell))
+        rivals = [Candidate(**one) for one in found["survivors"]]
+        allowed = [one for one in rivals if await self._is_allowed(bench, one.diff)]
+        if not allowed:
+            return None, found["tried"]
+        change = self._change(bench, allowed[0], attempt)
+        proof = evidence | {"target": target.as_json(), "rivals": found["survivors"][1:]}
+        proof |= {"order": order.as_json(), "reasons": list(allowed[0].reasons)}
+        await self.changing.propose(change, opportunity_id, proof)
+        return change.id, found["tried"]
+
+    async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:
+        """Return whether a further attempt would look for anything else."""
+        row = await self.watching.find(opportunity_id)
+        before = TestRun.model_validate(row["evidence"]["before"])
+        return reports.target(before, attempt) is not None
+
+    async def give_up(self, opportunity_id: str, tried: int) -> str:
+        """Close an opportunity without a patch, and return why in one sentence."""
+        row = await self.watching.find(opportunity_id)
+        await self.watching.close(opportunity_id, "not_found")
+        if not row["evidence"]["before"]["failures"]:
+            return "the tool fails in use, but no test shows it: add a test that does"
+        return f"none of {tried} candidates passes all tests"
+
+    async def revert(self, opportunity_id: str) -> tuple[str, str]:
+        """Take back the change of an alarm; return its id and the commit that did it."""
+        row = await self.watching.find(opportunity_id)
+        change_id = str(row["evidence"]["change"])
+        at = self.clock().isoformat(timespec="seconds")
+        commit = await self.changing.take_back(change_id, at)
+        await self.watching.close(opportunity_id, "reverted")
+        return change_id, commit
+
+    async def _search(self, bench: Bench, before: TestRun, attempt: int, tell: Tell) -> ActOutcome:
+        limits = self.settings.repair
+        loop = asyncio.get_running_loop()
+
+        def progress(tried: int, survivors: int) -> None:
+            loop.call_soon_threadsafe(lambda: tell("search", tried=tried, survivors=survivors))
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            found = search(
+                bench.sandbox,
+                tree,
+                bench.command,
+                before,
+                timeout_s=bench.order.timeout_s or limits.timeout_s,
+                candidates=limits.candidates,
+                seed=bench.order.seed + attempt,
+                workers=WORKERS,
+                cancel=cancel,
+                progress=progress,
+            )
+            survivors = [_plain(one) for one in found.survivors]
+            return ActOutcome(result={"survivors": survivors, "tried": found.candidates_tried})
+
+        return await _on_a_copy(bench, do)
+
+    async def _is_allowed(self, bench: Bench, diff: str) -> bool:
+        verdict = await _on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        return verdict.verdict != "refuse"
+
+    def _change(self, bench: Bench, best: Candidate, attempt: int) -> Change:
+        return Change(
+            id=f"{case.get().id}-{attempt}",
+            subject=best.path,
+            workspace=str(bench.workspace.root),
+            base=bench.workspace.head,
+            diff=best.diff,
+            at=self.clock().isoformat(timespec="seconds"),
+            title=f"Repair {best.description}"[:72],
+        )
+
+    async def test(self, order: Improvement, change_id: str, times: int) -> Verdict:
+        """Return the gate's verdict on a change: its text, then its tests before and after.
+
+        `times` counts the bases that it was tested on before.
+        """
+        bench, row = await self.open(order), await self.changing.find(change_id)
+        diff, before = row["diff"], TestRun.model_validate(row["evidence"]["target"])
+        verdict = await _on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        if verdict.verdict != "refuse":
+            act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
+            result = await self.acting.perform(act, lambda: _prove(bench, diff, before))
+            proved = Verdict.model_validate(result["verdict"])
+            verdict = proved if proved.verdict == "refuse" else verdict
+            await self.changing.add_evidence(change_id, {"tests": result["report"]})
+        await self.changing.add_evidence(change_id, {"verdict": verdict.as_json()})
+        return verdict
+
+    async def _run_tests(self, bench: Bench) -> TestRun:
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            timeout_s = self.settings.sandbox.test_timeout_s
+            ran = run_tests(bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel)
+            return ActOutcome(result=ran.as_json())
+
+        act = Act(kind="run_tests", subject=str(bench.workspace.root))
+        return TestRun.model_validate(await self.acting.perform(act, lambda: _on_a_copy(bench, do)))
+
+
+async def _prove(bench: Bench, diff: str, before: TestRun) -> ActOutcome:
+    def do(tree: Path, cancel: Event) -> ActOutcome:
+        verdict, report = gate.prove(
+            bench.sandbox, tree, bench.command, diff, before, cancel=cancel
+        )
+        return ActOutcome(
+            result={"verdict": verdict.as_json(), "report": report.as_json() if report else None}
+        )
+
+    return await _on_a_copy(bench, do)
+
+
+async def _on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
+    """Call `do` in a thread with a pristine copy; when we are cancelled, so is what it runs."""
+    cancel = Event()
+
+    def work() -> T:
+        with _copy(bench.workspace) as tree:
+            return do(tree, cancel)
+
+    try:
+        return await asyncio.to_thread(work)
+    finally:
+        cancel.set()
+
+
+@contextmanager
+def _copy(workspace: Workspace) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="agora-bench-") as folder:
+        yield pristine(workspace, workspace.head, Path(folder, "tree"))
+
+
+def _known(evidence: Json, head: str) -> TestRun | None:
+    if evidence.get("base") != head or "before" not in evidence:
+        return None
+    return TestRun.model_validate(evidence["before"])
+
+
+def _plain(candidate: Candidate) -> Json:
+    return {name: _listed(getattr(candidate, name)) for name in candidate.__dataclass_fields__}
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

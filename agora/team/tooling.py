@@ -1,0 +1,177 @@
+"""Tools: found in a workspace, called in the sandbox, every call recorded and judged."""
+
+import asyncio
+import os
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from agora.domain import git, tools
+from agora.domain.contracts import Act, ActOutcome, AgentTask, Json, ToolCall
+from agora.domain.discovery import discover
+from agora.domain.errors import UsageError
+from agora.domain.repair.interpreters import OWN, Interpreter
+from agora.domain.repair.sandbox import choose_sandbox
+from agora.domain.settings import Settings
+from agora.domain.tools import Tool, ToolArgumentsError
+from agora.team.acting import Acting, case, standing_alone
+from agora.team.watching import Watching
+
+Oracle = Callable[[ToolCall], bool]
+MAX_FILE = 1_000_000  # bytes of a source file that is still looked at
+
+
+def has_run(call: ToolCall) -> bool:
+    """Judge a call by itself: right if it has raised nothing."""
+    return call.error is None
+
+
+@dataclass
+class Tooling:
+    """The tools of workspaces."""
+
+    settings: Settings
+    acting: Acting
+    watching: Watching
+    _known: dict[str, tuple[object, list[Tool]]] = field(default_factory=dict, init=False)
+
+    async def of(self, workspace: str) -> list[Tool]:
+        """Return the tools of a workspace as its files are now; raise WorkspaceError."""
+        return await asyncio.to_thread(self._of, str(Path(workspace).absolute()))
+
+    def _of(self, workspace: str) -> list[Tool]:
+        paths = _sources(Path(workspace))
+        stamp = [(str(path), path.stat().st_mtime_ns) for path in paths]
+        known = self._known.get(workspace)
+        if known is None or known[0] != stamp:
+            files = {path.relative_to(workspace).as_posix(): _text(path) for path in paths}
+            known = self._known[workspace] = (stamp, discover(files))
+        return known[1]
+
+    async def admitted(self, workspace: str, patterns: Sequence[str]) -> list[Tool]:
+        """Return the tools whose names an expert's patterns match."""
+        found = await self.of(workspace)
+        return [one for one in found if any(fnmatchcase(one.name, glob) for glob in patterns)]
+
+    async def find(self, workspace: str, name: str) -> Tool:
+        """Return the tool of this name; raise UsageError naming those there are."""
+        known = {tool.name: tool for tool in await self.of(workspace)}
+        if name not in known:
+            there = ", ".join(sorted(known)[:10]) or "none"
+            raise UsageError(f"{workspace} has no tool {name}", f"tools there: {there}")
+        return known[name]
+
+    async def run(
+        self,
+        workspace: str,
+        name: str,
+        arguments: Json,
+        *,
+        judge: Oracle = has_run,
+        trust_workspace: bool = False,
+    ) -> ToolCall:
+        """Call a tool for a person, outside of any task, and count the outcome."""
+        tool = await self.find(workspace, name)
+        act = Act(kind="call_tool", subject=name, actor="operator", facts=_facts(tool, []))
+        with standing_alone(uuid.uuid4().hex[:16], "run"):
+            return await self._perform(workspace, tool, arguments, act, judge, trust_workspace)
+
+    async def answer(
+        self,
+        task: AgentTask,
+        actor: str,
+        given: Sequence[Tool],
+        name: str,
+        arguments: Json,
+        ordinal: int,
+    ) -> ToolCall:
+        """Call a tool for an expert. Whatever is wrong with the call is said in its `error`."""
+        tool = next((one for one in given if spoken_name(one) == name or one.name == name), None)
+        if tool is None:
+            there = ", ".join(spoken_name(one) for one in given)
+            return ToolCall(
+                name=name, arguments=arguments, error=f"no such tool; there are {there}"
+            )
+        facts = _facts(tool, given) | {"labels": list(task.labels), "tenant": task.tenant}
+        act = Act(kind="call_tool", subject=tool.name, actor=actor, ordinal=ordinal, facts=facts)
+        try:
+            return await self._perform(str(task.workspace), tool, arguments, act, has_run, False)
+        except ToolArgumentsError as error:
+            return ToolCall(name=name, arguments=arguments, error=str(error))
+
+    async def _perform(
+        self,
+        workspace: str,
+        tool: Tool,
+        arguments: Json,
+        act: Act,
+        judge: Oracle,
+        trust_workspace: bool,
+    ) -> ToolCall:
+        arguments = tools.check_arguments(tool, arguments)
+        root = Path(workspace).absolute()
+        sandbox = choose_sandbox(self.settings.sandbox, trust_workspace)
+        timeout_s = self.settings.execution.tool_s
+
+        async def do() -> ActOutcome:
+            result = await asyncio.to_thread(
+                tools.call, sandbox, root, tool, arguments, timeout_s, _python_of(root)
+            )
+            call = tools.record(tool, arguments, result)
+            place = {"line": result.line, "file": result.file}
+            return ActOutcome(result={"call": call.as_json(), "place": place})
+
+        done = await self.acting.perform(act, do)
+        call = ToolCall.model_validate(done["call"])
+        await self._tell(str(root), tool, call, judge(call), done["place"])
+        return call
+
+    async def _tell(
+        self, workspace: str, tool: Tool, call: ToolCall, is_right: bool, place: Json
+    ) -> None:
+        told = {"workspace": workspace, "path": tool.path, "tool": tool.name}
+        told_more: Json = {"is_right": is_right, "arguments": call.arguments, "error": call.error}
+        await self.watching.judge(told | told_more | place, case.get().correlation_id)
+
+
+def spoken_name(tool: Tool) -> str:
+    """Return the tool's name as model servers allow it: letters, digits, `_` and `-`."""
+    return re.sub(r"[^\w-]", "_", tool.name)
+
+
+def spec_of(tool: Tool) -> Json:
+    """Return the tool as chat servers want it described."""
+    return {
+        "type": "function",
+        "function": {
+            "name": spoken_name(tool),
+            "description": tool.description,
+            "parameters": tool.parameters,
+        },
+    }
+
+
+def _facts(tool: Tool, given: Sequence[Tool]) -> Json:
+    return {
+        "tags": list(tool.tags),
+        "tools": [one.name for one in given],
+        "sends": "sends" in tool.tags,
+    }
+
+
+def _sources(root: Path) -> list[Path]:
+    names = git.read(root, "ls-files", "-z", "--", "*.py", "pyproject.toml").split("\0")
+    paths = [root / name for name in names if name]
+    return [path for path in paths if path.is_file() and path.stat().st_size <= MAX_FILE]
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace")
+
+
+def _python_of(root: Path) -> Interpreter:
+    own = root / ".venv" / "bin" / "python"
+    return Interpreter(own) if os.access(own, os.X_OK) else OWN

@@ -1,0 +1,29 @@
+"""Detecting stage: claims what could be better in a workspace, or finds that all is well."""
+
+from typing import Any, Literal
+
+from langgraph.types import Command
+
+from agora import team
+from agora.domain.contracts import Improvement
+from agora.team.acting import case
+from nodes.stage import stage
+from nodes.states import ImprovementState
+
+
+@stage
+async def detecting(
+    state: ImprovementState,
+) -> Command[Literal["investigating", "monitoring", "__end__"]]:
+    """Go to monitoring with an alarm, to investigating with anything else."""
+    order = Improvement.model_validate(state["task"] | {"id": case.get().id})
+    fresh: Any = {"task": order.as_json(), "opportunity": None, "change_id": None, "commit": None}
+    fresh |= {"attempts": 0, "rebased": 0, "tried": 0, "status": "", "message": ""}
+    found = await team.current().repairing.detect(order)
+    if found is None:
+        well = {"status": "nothing_to_repair", "message": "all is well: nothing to repair"}
+        return Command(update=fresh | well, goto="__end__")
+    known = found.model_dump(include={"id", "kind", "subject", "priority"})
+    where: Literal["investigating", "monitoring"]
+    where = "monitoring" if found.kind == "alarm" else "investigating"
+    return Command(update=fresh | {"opportunity": known}, goto=where)

@@ -1,0 +1,40 @@
+"""Execution stage: the winner does the task, and its result is validated before it counts."""
+
+from typing import Literal
+
+from langgraph.types import Command
+
+from agora import team
+from agora.domain.contracts import AgentContext, AgentTask, Award, Bid
+from nodes.stage import stage
+from nodes.states import TaskState
+from nodes.streaming import tell
+
+ATTEMPTS = 2
+"""So many experts fail before the war room meets."""
+SEATS = 3
+"""So many must be able to bid, or an urgent task is not worth a meeting."""
+
+
+@stage
+async def execution(
+    state: TaskState,
+) -> Command[Literal["bidding", "war_room", "reflection"]]:
+    """Let the winner answer; go back to the auction without it once, then convene the war room."""
+    task = AgentTask.model_validate(state["task"])
+    award = Award.model_validate(state["award"])
+    if task.urgency == "urgent" and not state["tried"] and _able(state) >= SEATS:
+        return Command(goto="war_room")
+    context = AgentContext.model_validate(state["context"] | {"attempt": state["attempts"]})
+    outcome = await team.current().answering.execute(task, context, award, tell)
+    if outcome.status == "answered":
+        return Command(update={"outcome": outcome.as_json()}, goto="reflection")
+    tried = [*state["tried"], {"award": award.as_json(), "outcome": outcome.as_json()}]
+    changes = {"outcome": outcome.as_json(), "tried": tried, "attempts": len(tried)}
+    if outcome.status == "refused":
+        return Command(update=changes, goto="reflection")
+    return Command(update=changes, goto="bidding" if len(tried) < ATTEMPTS else "war_room")
+
+
+def _able(state: TaskState) -> int:
+    return sum(Bid.model_validate(bid).score is not None for bid in state["bids"])

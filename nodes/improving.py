@@ -1,0 +1,32 @@
+"""Improving stage: rivals are searched, and the best of them is proposed."""
+
+from typing import Any, Literal
+
+from langgraph.types import Command
+
+from agora import team
+from agora.domain.contracts import Improvement
+from nodes.stage import stage
+from nodes.states import ImprovementState
+from nodes.streaming import tell
+
+ATTEMPTS = 4
+"""So often a patch is looked for: for all failures together, then for one place after another."""
+
+
+@stage
+async def improving(
+    state: ImprovementState,
+) -> Command[Literal["improving", "testing", "__end__"]]:
+    """Propose a change, or look for a smaller one; say so when there is none."""
+    order, attempt = Improvement.model_validate(state["task"]), state["attempts"]
+    assert state["opportunity"]
+    repairing, opportunity_id = team.current().repairing, state["opportunity"]["id"]
+    change_id, tried = await repairing.improve(order, opportunity_id, attempt, tell)
+    changes: Any = {"attempts": attempt + 1, "tried": state["tried"] + tried}
+    if change_id is not None:
+        return Command(update=changes | {"change_id": change_id}, goto="testing")
+    if attempt + 1 < ATTEMPTS and await repairing.is_worth_another(opportunity_id, attempt + 1):
+        return Command(update=changes, goto="improving")
+    message = await repairing.give_up(opportunity_id, changes["tried"])
+    return Command(update=changes | {"status": "not_found", "message": message}, goto="__end__")

@@ -1,0 +1,49 @@
+"""Intake stage: a task becomes a contract, a row, and what the team needs to know beside it."""
+
+from typing import Any, Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from agora import team
+from agora.domain.contracts import AgentTask, Json
+from agora.team.acting import case
+from nodes.stage import is_spoken, stage
+from nodes.states import TaskState
+
+FRESH: Json = {
+    "plan": {},
+    "bids": [],
+    "award": None,
+    "attempts": 0,
+    "tried": [],
+    "ruling": None,
+    "outcome": None,
+    "dropped": [],
+}
+
+
+@stage
+async def intake(state: TaskState, runtime: Runtime[Any]) -> Command[Literal["pulse", "__end__"]]:
+    """Accept the task, or return what is known when it was done before under the same id."""
+    here, answering = case.get(), team.current().answering
+    task = AgentTask.model_validate(_asked(state) | {"id": here.id})
+    known = await answering.accept(task, here)
+    context = {"correlation_id": here.correlation_id, "thread_id": here.thread_id}
+    changes: Any = FRESH | {"task": task.as_json(), "context": context, "heard": _heard(state)}
+    if known is not None:
+        return Command(update=changes | {"outcome": known.as_json()}, goto="__end__")
+    return Command(update=changes, goto="pulse")
+
+
+def _asked(state: TaskState) -> Json:
+    """Return the fields that the caller gave; of a conversation its newest message is the text."""
+    if not is_spoken(state):
+        return dict(state.get("task") or {})
+    content = state["messages"][-1].text
+    return {"text": content}
+
+
+def _heard(state: TaskState) -> str | None:
+    messages = state.get("messages") or []
+    return messages[-1].id if messages else None

@@ -1,0 +1,15 @@
+"""Seats stage: who sits in the war room."""
+
+from agora import team
+from agora.domain.contracts import AgentTask
+from agora.team.acting import case
+from nodes.stage import stage
+from nodes.states import RoomState
+
+
+@stage
+async def seats(state: RoomState) -> RoomState:
+    """Add the members, strongest first, and empty the table."""
+    task = AgentTask.model_validate(state["task"] | {"id": case.get().id})
+    found = await team.current().meeting.seat(task)
+    return {"task": task.as_json(), "seats": found, "votes": [], "ruling": None}

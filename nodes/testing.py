@@ -1,0 +1,31 @@
+"""Testing stage: the gate reads the change, then its tests fail before it and pass after it."""
+
+from typing import Literal
+
+from langgraph.types import Command
+
+from agora import team
+from agora.domain.contracts import Improvement
+from nodes.stage import stage
+from nodes.states import ImprovementState
+from nodes.streaming import tell
+
+
+@stage
+async def testing(
+    state: ImprovementState,
+) -> Command[Literal["improving", "approval", "deploying", "__end__"]]:
+    """Send a proved change to a person, or straight on if the person has approved these bytes."""
+    order, change_id = Improvement.model_validate(state["task"]), str(state["change_id"])
+    current = team.current()
+    verdict = await current.repairing.test(order, change_id, state["rebased"])
+    tell("verdict", **verdict.as_json())
+    is_approved = await current.changing.is_approved(change_id)
+    if verdict.verdict != "refuse":
+        return Command(goto="deploying" if is_approved else "approval")
+    why = f"{verdict.rule}: {verdict.reason}"
+    await current.changing.give_up(change_id, why)
+    if is_approved or await current.changing.is_by_a_person(change_id):
+        ended = {"status": "refused", "message": f"the gate refuses the change: {why}"}
+        return Command(update=ended, goto="__end__")
+    return Command(goto="improving")

@@ -1,0 +1,67 @@
+"""Tests that need a program: `@pytest.mark.needs("bubblewrap")`.
+
+Where it is missing they are left out, and the last lines say which and how to add it. With
+`CI=true` they fail instead. Registered by `pytest_plugins = ["tests.needs"]` in `conftest.py`.
+"""
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+PROGRAMS = {
+    "bubblewrap": "bwrap",
+    "chromium": "chromium",
+    "git": "git",
+    "redis-server": "redis-server",
+}
+LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    left_out: dict[str, list[str]] = defaultdict(list)
+    config.stash[LEFT_OUT] = left_out
+    config.addinivalue_line(
+        "markers", f"needs(*packages): left out without them; known: {', '.join(PROGRAMS)}"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("CI") == "true":
+        return
+    lacking = [item for item in items if any(missing(item))]
+    for item in lacking:
+        for package in missing(item):
+            config.stash[LEFT_OUT][package].append(item.nodeid)
+    if lacking:
+        config.hook.pytest_deselected(items=lacking)
+        items[:] = [item for item in items if item not in lacking]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if packages := list(missing(item)):
+        pytest.fail(f"needs {' and '.join(packages)}: {remedy(*packages)}", pytrace=False)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for package, tests in config.stash[LEFT_OUT].items():
+        terminalreporter.section(f"left out: {package} is missing; {remedy(package)}", yellow=True)
+        for test in tests:
+            terminalreporter.line(test)
+
+
+def missing(item: pytest.Item) -> Iterator[str]:
+    for marker in item.iter_markers("needs"):
+        for package in marker.args:
+            if package not in PROGRAMS:
+                raise pytest.UsageError(f"{item.nodeid}: nobody knows how to add {package!r}")
+            if shutil.which(PROGRAMS[package]) is None:
+                yield package
+
+
+def remedy(*packages: str) -> str:
+    return f"to add it: sudo apt-get install {' '.join(packages)}"

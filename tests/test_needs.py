@@ -1,0 +1,81 @@
+"""A test that needs a missing program is left out and named, never silently passed over."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+TESTS = """
+import pytest
+
+@pytest.mark.needs("bubblewrap")
+def test_of_the_sandbox(): pass
+
+@pytest.mark.needs("git", "bubblewrap")
+def test_of_a_patch(): pass
+
+def test_of_nothing_special(): pass
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Leave the tests under test a machine with git and nothing else."""
+    monkeypatch.delenv("CI", raising=False)
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    add(folder, "git")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def add(folder: Path, program: str) -> None:
+    (folder / program).touch(0o755)
+
+
+def run(pytester: pytest.Pytester, tests: str = TESTS) -> pytest.RunResult:
+    pytester.makepyfile(tests)
+    return pytester.runpytest_inprocess("-p", "tests.needs", "-p", "no:asyncio", "--strict-markers")
+
+
+def test_what_a_missing_program_leaves_out_is_named_with_its_remedy(
+    pytester: pytest.Pytester, programs: Path
+) -> None:
+    outcome = run(pytester)
+    outcome.assert_outcomes(passed=1, deselected=2)
+    assert outcome.ret == pytest.ExitCode.OK
+    outcome.stdout.fnmatch_lines(
+        [
+            "*left out: bubblewrap is missing*sudo apt-get install bubblewrap*",
+            "*::test_of_the_sandbox",
+            "*::test_of_a_patch",
+            "*1 passed, 2 deselected*",
+        ]
+    )
+
+
+def test_where_all_programs_are_there_nothing_is_left_out(
+    pytester: pytest.Pytester, programs: Path
+) -> None:
+    add(programs, "bwrap")
+    outcome = run(pytester)
+    outcome.assert_outcomes(passed=3)
+    outcome.stdout.no_fnmatch_line("*left out*")
+
+
+def test_on_a_ci_machine_a_missing_program_fails_the_session(
+    pytester: pytest.Pytester, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    outcome = run(pytester)
+    outcome.assert_outcomes(passed=1, errors=2)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    outcome.stdout.fnmatch_lines(["*needs bubblewrap*sudo apt-get install bubblewrap*"])
+
+
+def test_a_program_that_nobody_knows_how_to_add_is_wrong_use(
+    pytester: pytest.Pytester, programs: Path
+) -> None:
+    outcome = run(pytester, 'import pytest\n@pytest.mark.needs("gti")\ndef test_it(): pass\n')
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines(["*nobody knows how to add 'gti'*"])
