@@ -47,6 +47,10 @@ SPENT = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens
 FROM acts WHERE case_id = %s
 """
+TOTAL = """
+SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens
+FROM acts
+"""
 LEFT = """
 SELECT min(cap_usd - reserved_usd - spent_usd)::float8 AS usd FROM budgets WHERE name = ANY(%s)
 """
@@ -110,6 +114,13 @@ async def settle(
 async def spent(connection: Rows, case_id: str) -> Row:
     """Return what all acts of a case have cost: `cost_usd`, `tokens`."""
     row = await (await connection.execute(SPENT, [case_id])).fetchone()
+    assert row is not None
+    return row
+
+
+async def total(connection: Rows) -> Row:
+    """Return what all acts together have cost: `cost_usd`, `tokens`."""
+    row = await (await connection.execute(TOTAL)).fetchone()
     assert row is not None
     return row
 

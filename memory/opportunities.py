@@ -13,13 +13,13 @@ ON CONFLICT (kind, subject) WHERE status <> 'closed' DO UPDATE
 RETURNING id
 """
 FIELDS = "id, kind, subject, priority, evidence, status"
-# The case that claimed it finds it again after a crash; nobody else gets it while that one lives.
+# The thread that claimed it finds it again after a crash; others get it once it is given back.
 CLAIM = f"""
-UPDATE opportunities SET status = 'claimed', claimed_by = %(case)s
+UPDATE opportunities SET status = 'claimed', claimed_by = %(thread)s
 WHERE id = (
     SELECT id FROM opportunities
     WHERE kind = ANY(%(kinds)s) AND starts_with(subject, %(under)s)
-      AND (status = 'open' OR claimed_by = %(case)s)
+      AND (status = 'open' OR claimed_by = %(thread)s)
     ORDER BY (kind = 'alarm') DESC, (priority = 'high') DESC, created_at
     LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING {FIELDS}
@@ -47,9 +47,11 @@ async def open_one(connection: Rows, found: Opportunity) -> str:
     return str(stored["id"])
 
 
-async def claim(connection: Rows, case_id: str, kinds: list[str], under: str) -> Opportunity | None:
+async def claim(
+    connection: Rows, thread_id: str, kinds: list[str], under: str
+) -> Opportunity | None:
     """Return the most pressing one of these kinds whose subject begins with `under`, now ours."""
-    wanted = {"case": case_id, "kinds": kinds, "under": under}
+    wanted = {"thread": thread_id, "kinds": kinds, "under": under}
     row = await (await connection.execute(CLAIM, wanted)).fetchone()
     return Opportunity.model_validate(row) if row else None
 

@@ -5,7 +5,7 @@ import json
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from tests.model_wires import REFUSALS, Call, Json, OllamaWire, OpenAIWire, Wire, filled
 
 Message = Mapping[str, Any]
-Script = Callable[[list[Message]], str | Call | list[Call]]
+Script = Callable[[Sequence[Message]], str | Call | list[Call]]
 PATHS: dict[str, type[OllamaWire] | type[OpenAIWire]] = {
     "/api/chat": OllamaWire,
     "/v1/chat/completions": OpenAIWire,
@@ -52,7 +52,8 @@ class Manner:
 
     `script` turns the messages into a text or tool calls, `prices` are USD per million tokens
     (in, out) by model. Times are seconds: until the first token, for each token, and what the
-    fault `slow` waits. `retry_after` goes with 429 and 503.
+    fault `slow` waits. `retry_after` goes with 429 and 503. `<think>` at the head of a text goes
+    where the wire has its own place for thoughts, unless `splits_thoughts` is off.
     """
 
     script: Script
@@ -61,6 +62,7 @@ class Manner:
     first_token_s: float = 0.0
     token_s: float = 0.0
     slow_s: float = 0.5
+    splits_thoughts: bool = True
 
 
 def pieces(text: str) -> list[str]:
@@ -146,12 +148,15 @@ class Answer:
         if fault == "bad_call":
             yield wire.bad_call() or b""
             return
-        thought, answer = _thought(text) if wire.thinks else ("", text)
+        thought, answer = (
+            _thought(text) if wire.thinks and self.manner.splits_thoughts else ("", text)
+        )
         tokens = [wire.thought(t) for t in pieces(thought)] + [
             wire.token(t) for t in pieces(answer)
         ]
         is_cut = fault in BREAKS
         limit = len(tokens) // 2 if is_cut or fault == "length" else wire.limit
+        limit = None if fault == "overrun" else limit
         for token in tokens[:limit]:
             self._count(tokens_out=1)
             yield token

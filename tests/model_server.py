@@ -10,8 +10,10 @@ wrote it, so that an injected instruction visibly works.
 
 Its faults, beside those of `REFUSALS`: hang, slow, keep_alive, stall, reset_before, reset, cut,
 no_finish, malformed, truncated, error_inside, html, html_502, redirect, empty, prose,
-wrong_schema, refused, filtered, length, bad_call, no_usage. `python -m tests.model_server` runs it
-as a process of its own; `GET /exchanges` then tells what it has seen.
+wrong_schema, refused, filtered, length, overrun, bad_call, no_usage.
+
+`python -m tests.model_server` runs it as a process of its own; `GET /exchanges` then tells what it
+has seen.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -48,7 +50,7 @@ class Served:
     usd: float
 
 
-def obey(messages: list[Message]) -> str | Call:
+def obey(messages: Sequence[Message]) -> str | Call:
     """Do what the last instruction says: call a tool, reply exactly, work out a sum.
 
     A call that has been answered is done: its result is the reply.
@@ -93,7 +95,7 @@ class ModelServer:
         self,
         script: Script = obey,
         *,
-        models: Sequence[str] = ("tiny:1b",),
+        models: Iterable[str] = ("tiny:1b",),
         faults: Sequence[str | None] = (),
         fault: Callable[[Exchange], str | None] = lambda exchange: None,
         prices: Mapping[str, tuple[float, float]] | None = None,
@@ -172,6 +174,8 @@ class ModelServer:
                 self.exchanges.append(exchange)
                 answer = Answer(self.manner, exchange, writer)
                 await _unless_gone(answer.give(), reader, exchange)
+            elif path == "/v1/models" and self._lacks_key(headers):
+                whole(writer, 401, as_bytes({"error": {"message": "Incorrect API key provided"}}))
             else:
                 whole(writer, *self._listing(path))
         writer.close()
@@ -187,8 +191,11 @@ class ModelServer:
         found = listings.get(path)
         return (404, b"404 page not found") if found is None else (200, as_bytes(found))
 
+    def _lacks_key(self, headers: Mapping[str, str]) -> bool:
+        return bool(self.api_key) and headers.get("authorization") != f"Bearer {self.api_key}"
+
     def _strikes(self, exchange: Exchange) -> str | None:
-        if self.api_key and exchange.headers.get("authorization") != f"Bearer {self.api_key}":
+        if self._lacks_key(exchange.headers):
             return "401"
         if exchange.model not in self.models:
             return "404"

@@ -28,20 +28,23 @@ def has_failed(state: StateSnapshot) -> bool:
     return any(task.error for task in state.tasks)
 
 
-async def take_over(graphs: Mapping[str, Graph], thread_id: str | None = None) -> list[str]:
+async def take_over(
+    graphs: Mapping[str, Graph], thread_id: str | None = None, *, is_asked_for: bool = False
+) -> list[str]:
     """Continue every thread whose holder has died, and return their ids.
 
-    With a `thread_id` only that one, also if it has failed before.
+    Where a person has asked for it, also those that were interrupted or have failed; with a
+    `thread_id` only that one.
     """
     async with team.current().database.transaction() as connection:
-        left = await claims.abandoned(connection, thread_id)
+        left = await claims.abandoned(connection, with_open=is_asked_for)
     stages = {stage: graph for graph in graphs.values() for stage in graph.nodes}
     return [
         row["thread_id"]
         for row in left
         if row["stage"] in stages
         and thread_id in (None, row["thread_id"])
-        and await _continue(stages[row["stage"]], row, is_asked_for=thread_id is not None)
+        and await _continue(stages[row["stage"]], row, is_asked_for)
     ]
 
 

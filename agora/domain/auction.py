@@ -70,6 +70,7 @@ class Terms:
     queue_s: float = 0.0
     load: int = 0
     barred: tuple[str, ...] = ()
+    claimed_p: float | None = None  # what it says of itself, where it does; settled by outcome
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Ask:
     deadline_s: float | None = None
     now_s: float | None = None
     may_probe: bool = True  # not where the task is urgent, or has side effects
+    traits: Mapping[str, float] | None = None  # of its text, see difficulty
 
 
 def offer(
@@ -90,11 +92,14 @@ def offer(
     name = f"{expert}@{model}" if model else expert
     tokens = standings.expected_tokens(state, name, ask.mix)
     service_s = standings.expected_latency(state, name, terms.service_s(tokens))
-    q, n = standings.p_success(state, name, ask.mix, overlap)
+    p = terms.claimed_p
+    if p is None:
+        q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
+        p = standings.optimism(q, n, standings.exploration(state, name))
     return Offer(
         expert=expert,
         model=model,
-        p_success=standings.optimism(q, n, standings.exploration(state, name)),
+        p_success=p,
         cost_usd=terms.cost_usd(tokens),
         queue_s=terms.queue_s,
         service_s=service_s,

@@ -10,6 +10,8 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from pydantic import ValidationError
+
 from agora.domain.contracts import Contract
 from agora.domain.errors import WorkspaceError
 from agora.domain.signatures import Function, parameters_of, parsed, schema_of
@@ -27,6 +29,13 @@ _NETWORK = frozenset(
     "socket ssl http.client urllib.request ftplib smtplib imaplib poplib xmlrpc requests httpx "
     "aiohttp urllib3 websockets paramiko boto3 slack_sdk".split()
 )
+
+
+_FORMS = {
+    "tools": '["module:function", …]',
+    "exclude": '["module:function", "module", …]',
+    "tags": '{ "module:function" = ["sends", …] }',
+}
 
 
 class _Wishes(Contract):
@@ -72,20 +81,16 @@ def _matches(entry: str, patterns: Iterable[str]) -> bool:
 
 def _read_wishes(text: str) -> _Wishes:
     try:
-        wishes = tomllib.loads(text).get("tool", {}).get("agora", {})
+        table = tomllib.loads(text).get("tool")
+        return _Wishes.model_validate(table.get("agora", {}) if isinstance(table, dict) else {})
     except tomllib.TOMLDecodeError as error:
         raise WorkspaceError(f"pyproject.toml is not TOML: {error}") from None
-    for key, value in wishes.items():
-        if key not in _Wishes.model_fields:
-            allowed = ", ".join(_Wishes.model_fields)
-            raise WorkspaceError(
-                f"pyproject.toml: [tool.agora] has no key {key!r}", f"use {allowed}"
-            )
-        lists = value.values() if key == "tags" and isinstance(value, dict) else [value]
-        if not all(isinstance(one, list) and all(isinstance(w, str) for w in one) for one in lists):
-            form = '{"module:function" = ["sends"]}' if key == "tags" else '["module:function"]'
-            raise WorkspaceError(f"pyproject.toml: [tool.agora] {key} is not like {form}")
-    return _Wishes.model_validate(wishes)
+    except ValidationError as error:
+        key = str((*error.errors()[0]["loc"], "it")[0])
+    if key not in _FORMS:
+        allowed = ", ".join(_FORMS)
+        raise WorkspaceError(f"pyproject.toml: [tool.agora] has no key {key!r}", f"use {allowed}")
+    raise WorkspaceError(f"pyproject.toml: [tool.agora] {key} must be like {_FORMS[key]}")
 
 
 def _check(wishes: _Wishes, found: Mapping[str, Tool], unread: Iterable[str]) -> None:

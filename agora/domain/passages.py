@@ -109,10 +109,16 @@ def _heading(lines: Sequence[str], place: int) -> tuple[int, str]:
 
 
 def _code_blocks(text: str, lines: Sequence[str]) -> Iterator[Block]:
-    if tree := parsed(text):  # what parses has tokens
-        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-        comments = [one.start[0] for one in tokens if one.type == tokenize.COMMENT]
-        yield from sorted({*_docstrings(tree, lines, ""), *_runs(comments)})
+    if tree := parsed(text):
+        yield from sorted({*_docstrings(tree, lines, ""), *_runs(_comments(text))})
+
+
+def _comments(text: str) -> list[int]:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):  # rarely, what parses is none to tokenize
+        return []
+    return [one.start[0] for one in tokens if one.type == tokenize.COMMENT]
 
 
 def _docstrings(node: ast.AST, lines: Sequence[str], above: str) -> Iterator[Block]:

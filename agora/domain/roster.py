@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from agora.domain.diagnosis import kind_of, said_by
 from agora.domain.errors import SettingsError
 from agora.domain.faults import (
     MalformedAnswerError,
@@ -16,8 +17,6 @@ from agora.domain.faults import (
     UnknownModelError,
     UnpricedError,
     UnreachableError,
-    kind_of,
-    said_by,
 )
 from agora.domain.models import OPENAI_URL, SHIPPED, Catalogue, Model, Vendor
 from agora.domain.servers import is_private, server_of

@@ -28,8 +28,9 @@ from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
-from agora.domain import faults
+from agora.domain import diagnosis
 from agora.domain.contracts import Json
+from agora.domain.faults import WrongKeyError
 from agora.domain.models import Model
 from agora.domain.servers import is_private
 
@@ -108,7 +109,7 @@ async def stream(question: Question, wire: Wire) -> AsyncGenerator[AIMessageChun
             async for chunk in chunks:
                 yield chunk
     except RAISED as error:
-        raise faults.name(error, model, wire.headers) from error
+        raise diagnosis.name(error, model, wire.headers) from error
 
 
 def as_langchain(message: Mapping[str, Any]) -> BaseMessage:
@@ -143,7 +144,7 @@ def _ollama(question: Question, wire: Wire) -> BaseChatModel:
 def _openai(question: Question, wire: Wire) -> BaseChatModel:
     model, key = question.model, question.api_key
     if key is None and not is_private(model.base_url):
-        raise faults.WrongKeyError(model.name, model.server, "there is none")
+        raise WrongKeyError(model.name, model.server, "there is none")
     return _Chat(
         model=model.name,
         base_url=model.base_url,

@@ -133,9 +133,19 @@ class Changing:
         async with self.database.transaction() as connection:
             return await changes.answered(connection, change_id)
 
+    def refuse_settled(self, row: Row) -> None:
+        """Raise UsageError for a change about which nothing is left to decide."""
+        if row["status"] not in ("proposed", "waiting", "approved"):
+            raise UsageError(
+                f"change {row['id']} is {row['status']}: nothing is left to decide",
+                f"agora approvals show {row['id']}",
+            )
+
     async def deploy(self, change_id: str) -> str:
         """Apply an approved change and close its opportunity; return the commit."""
         row = await self.find(change_id)
+        if row["status"] not in ("approved", "applied"):
+            raise RefusedError(f"change {change_id} is {row['status']}, not approved")
         baseline = await self.watching.baseline(row["workspace"], row["subject"])
         commit = await self.apply(changes.change_of(row), baseline)
         await self._close_opportunity(row, "fixed")

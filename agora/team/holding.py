@@ -42,6 +42,12 @@ class Holding:
         async with self.database.transaction() as connection:
             return await claims.renew(connection, thread_id, token, lease)
 
+    async def stage(self, thread_id: str) -> str | None:
+        """Return the last stage that a thread has entered; None when its claim is put away."""
+        async with self.database.transaction() as connection:
+            held = await claims.find(connection, thread_id)
+        return str(held["stage"]) if held else None
+
     async def exit(self, here: Case) -> None:
         """Tell the stream that a stage has done its work."""
         async with self.database.transaction() as connection:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agora.domain import documents, git
 from agora.domain.contracts import Act, ActOutcome, AgentOutcome, AgentTask
+from agora.domain.errors import WorkspaceError
 from agora.domain.git import GitError
 from agora.domain.passages import Document, Passage
 from agora.team.acting import Acting
@@ -16,6 +17,19 @@ def state_of(workspace: str) -> str | None:
     if git.read(workspace, "status", "--porcelain"):
         return None
     return git.read(workspace, "rev-parse", "HEAD")
+
+
+def work_tree(folder: str | None) -> str | None:
+    """Return the root of the git work tree around a folder; by default around the current one.
+
+    None where there is none, unless a folder was named: then raises WorkspaceError.
+    """
+    try:
+        return git.read(Path(folder or ".").absolute(), "rev-parse", "--show-toplevel")
+    except (GitError, OSError):
+        if folder is None:
+            return None
+        raise WorkspaceError(f"{folder}: is not a git work tree", "git init") from None
 
 
 @dataclass

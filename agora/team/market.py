@@ -94,6 +94,11 @@ class Market:
             return {task.domain: 1.0}
         return experts.predict_domain(task.text, experts.declared_domains(self.experts()))
 
+    async def roster(self) -> list[Json]:
+        """Return every bidder with its record, for people."""
+        state = await self.standings()
+        return [_entry(one, state) for one in await self.bidders()]
+
     async def hold(self, task: AgentTask, plan: Json, tried: Sequence[Json]) -> Sold:
         """Hold the auction for a task; who has failed at it already may not bid again."""
         offers, is_forbidden = await self.offers(task, plan, tried)
@@ -233,6 +238,22 @@ def declared() -> tuple[Expert, ...]:
         experts.parse(f"prompts/experts/{one.name}.md", one.name, one.matter, one.body)
         for one in prompts.load_all("experts")
     )
+
+
+def _entry(bidder: Bidder, state: Json) -> Json:
+    record = standings.record_of(state, bidder.name)
+    overlap = dict.fromkeys(list(bidder.expert.domains)[:1], 1.0)
+    return {
+        "name": bidder.name,
+        "expert": bidder.expert.name,
+        "model": bidder.model.name if bidder.model else None,
+        "department": bidder.expert.department,
+        "domains": list(bidder.expert.domains),
+        "description": bidder.expert.description,
+        "right": record["right"],
+        "outcomes": record["right"] + record["wrong"],
+        "p_success": standings.p_success(state, bidder.name, overlap, 1.0)[0],
+    }
 
 
 def _name(bid: Json) -> str:

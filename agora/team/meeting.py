@@ -59,7 +59,12 @@ class Meeting:
         return [_as_json(one) for one in council.seat(candidates).seats]
 
     def next_seat(self, seats: Sequence[Json], votes: Sequence[Json]) -> Json | None:
-        """Return whom to ask next; None when nobody is left who could change the winner."""
+        """Return whom to ask next; None when nobody is left who could change the winner.
+
+        However clear it seems, so many are heard as a war room needs.
+        """
+        if len(votes) < min(LEAST_SEATS, len(seats)):
+            return seats[len(votes)]
         found = council.next_seat(_seats(seats), [Vote.model_validate(vote) for vote in votes])
         return _as_json(found) if found else None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
+from agora.domain import commits
 from agora.domain.contracts import (
     Act,
     ActOutcome,
@@ -28,6 +29,7 @@ from agora.team.acting import Acting, case
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
 from agora.team.watching import Watching
+from memory.database import Row
 
 T = TypeVar("T")
 Tell = Callable[..., None]
@@ -66,6 +68,19 @@ class Repairing:
 
         return await asyncio.to_thread(look)
 
+    async def waiting_at(self, workspace: str) -> Row | None:
+        """Return a change that waits for approval on the commit that the workspace is at.
+
+        One that waits on an older commit was overtaken: it is given up, its opportunity is free.
+        """
+        for row in await self.changing.waiting():
+            if row["workspace"] == workspace:
+                if row["base"] == await asyncio.to_thread(commits.head, workspace):
+                    return row
+                await self.changing.give_up(row["id"], "the workspace has moved on")
+                await self.watching.reopen(row["opportunity_id"])
+        return None
+
     async def detect(self, order: Improvement) -> Opportunity | None:
         """Return the most pressing opportunity of the workspace, claimed; None if all is well."""
         bench = await self.open(order)
@@ -73,7 +88,7 @@ class Repairing:
         recorded = [kind for kind in order.kinds if kind != "failing_tests"]
         if recorded:
             await self.watching.detect(root)
-            if found := await self.watching.claim(here.id, recorded, f"{root}:"):
+            if found := await self.watching.claim(here.thread_id, recorded, f"{root}:"):
                 return found
         if "failing_tests" not in order.kinds:
             return None
@@ -84,7 +99,7 @@ class Repairing:
         await self.watching.open_one(
             Opportunity(id="", kind="failing_tests", subject=f"{root}:", evidence=evidence)
         )
-        return await self.watching.claim(here.id, ["failing_tests"], f"{root}:")
+        return await self.watching.claim(here.thread_id, ["failing_tests"], f"{root}:")
 
     async def investigate(self, order: Improvement, opportunity_id: str) -> str:
         """Add to the opportunity what fails and where, and return it as a readable report."""

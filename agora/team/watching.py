@@ -51,10 +51,10 @@ class Watching:
         async with self.database.transaction() as connection:
             await opportunities.open_one(connection, found.but(id=_fresh_id()))
 
-    async def claim(self, case_id: str, kinds: list[str], under: str) -> Opportunity | None:
-        """Return the most pressing opportunity of these kinds below `under`, now this case's."""
+    async def claim(self, thread_id: str, kinds: list[str], under: str) -> Opportunity | None:
+        """Return the most pressing opportunity of these kinds below `under`, now this thread's."""
         async with self.database.transaction() as connection:
-            return await opportunities.claim(connection, case_id, kinds, under)
+            return await opportunities.claim(connection, thread_id, kinds, under)
 
     async def find(self, opportunity_id: str) -> Row:
         """Return the row of an opportunity; raise UsageError."""
@@ -73,6 +73,11 @@ class Watching:
         """Say how an opportunity ended."""
         async with self.database.transaction() as connection:
             await opportunities.close(connection, opportunity_id, verdict)
+
+    async def reopen(self, opportunity_id: str) -> None:
+        """Give a claimed opportunity back."""
+        async with self.database.transaction() as connection:
+            await opportunities.reopen(connection, opportunity_id)
 
     async def living(self) -> list[Row]:
         """Return all opportunities that are open or claimed."""

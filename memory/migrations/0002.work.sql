@@ -31,7 +31,7 @@ CREATE TABLE opportunities (
     priority   text NOT NULL,
     evidence   jsonb NOT NULL,
     status     text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'claimed', 'closed')),
-    claimed_by text,                    -- the case that works on it
+    claimed_by text,                    -- the thread that works on it
     verdict    text,                    -- how it ended
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at  timestamptz

@@ -20,8 +20,7 @@ def _recorded(evidence: Json) -> Iterator[str]:
     yield f"{evidence['tool']} gave the documented result in {right} of {executions} executions."
     for failure in evidence["failures"][-SHOWN:]:
         arguments = ", ".join(f"{k}={v!r}" for k, v in (failure["arguments"] or {}).items())
-        place = f" at line {failure['line']}" if failure.get("line") else ""
-        yield f"  {evidence['tool']}({arguments}): {failure['error'] or 'another result'}{place}"
+        yield f"  {evidence['tool']}({arguments}): {failure['error'] or 'another result'}"
 
 
 def _tested(before: TestRun) -> Iterator[str]:

@@ -30,6 +30,7 @@ from agora.domain.repair.trials import (
     environment,
     run_tests,
 )
+from agora.domain.repair.territory import is_test
 from agora.domain.repair.workspace import TestCommand
 
 INSIDE = Path(__file__).with_name("rehearsal_inside.py")
@@ -279,13 +280,6 @@ class Hunt:
                     self.found.append(attempt)
                 elif mark == "!" and patience == 1:
                     late.append(attempt)
-
-
-def is_test(path: str) -> bool:
-    """Return whether a file belongs to the tests: it is evidence, never repaired."""
-    name = Path(path).name
-    is_named = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
-    return is_named or any(part in ("tests", "test") for part in Path(path).parts[:-1])
 
 
 def _functions(content: bytes) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import ast  # noqa: E402
 import ctypes  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import resource  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import tempfile  # noqa: E402
@@ -207,7 +208,9 @@ class Supervisor:
             self.results.setdefault(name, lost(name, "never ran: the tests before it ended pytest"))
         self.said.seek(0)
         output = self.said.read()[-4000:].decode("utf-8", "replace")
-        return {"results": list(self.results.values()), "output": output, **self.end}
+        memory_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        results = list(self.results.values())
+        return {"results": results, "output": output, "memory_kb": memory_kb, **self.end}
 
     def live(self) -> None:
         """Run one child to its end."""

@@ -46,6 +46,7 @@ class TestRun(Contract):
     failures: dict[str, Failure] = {}
     durations: dict[str, float] = {}
     seconds: float = 0.0
+    memory_mb: float = 0.0  # what the tests held at most
     tampered: tuple[str, ...] = ()  # functions of pytest that the tree has replaced
 
     def ids(self, outcome: str) -> tuple[str, ...]:
@@ -144,5 +145,6 @@ def _understood(report: Json, seconds: float) -> TestRun:
         failures={name: Failure.model_validate(failure) for name, failure in failed.items()},
         durations={name: result["seconds"] for name, result in results.items()},
         seconds=seconds,
+        memory_mb=report["memory_kb"] / 1024,
         tampered=tuple(report.get("tampered", ())),
     )

@@ -1,0 +1,113 @@
+"""Checks: what this installation has and lacks, each with the remedy."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from agora import team
+from agora.domain.contracts import Json
+from agora.domain.doors import opened
+from agora.domain.errors import AgoraError
+from agora.domain.repair.sandbox import choose_sandbox
+from agora.domain.settings import load
+from agora.team import Team
+from memory.database import address
+
+OK, MISSING, WRONG = "ok", "missing", "wrong"
+
+
+async def all_checks() -> list[Json]:
+    """Return every check: name, status (ok, missing, wrong), what is said, remedy."""
+    try:
+        load(os.environ)
+    except AgoraError as error:
+        return [_check("settings", WRONG, str(error), error.hint)]
+    current = team.current()
+    kinds: list[Callable[[Team], Awaitable[Iterable[Json]]]] = [
+        _settings,
+        _git,
+        _sandbox,
+        _database,
+        _log,
+        _models,
+    ]
+    try:
+        return [one for kind in kinds for one in await kind(current)]
+    finally:
+        await current.database.close()
+
+
+def _check(name: str, status: str, said: str, remedy: str = "") -> Json:
+    return {"name": name, "status": status, "said": said, "remedy": remedy}
+
+
+async def _settings(current: Team) -> list[Json]:
+    named = os.environ.get("AGORA_CONFIG")
+    read = f"config/local.yaml and {named}" if named else "config/local.yaml as shipped"
+    return [
+        _check("settings", OK, read),
+        _check("data", OK, str(current.settings.folder)),
+    ]
+
+
+async def _git(current: Team) -> list[Json]:
+    if shutil.which("git"):
+        return [_check("git", OK, "installed")]
+    return [_check("git", MISSING, "workspaces are git repositories", "apt-get install git")]
+
+
+async def _sandbox(current: Team) -> list[Json]:
+    try:
+        sandbox = choose_sandbox(current.settings.sandbox, trust_workspace=False)
+        await asyncio.to_thread(_try_sandbox, sandbox)
+    except AgoraError as error:
+        return [_check("sandbox", MISSING, str(error), error.hint)]
+    return [_check("sandbox", OK, "bubblewrap confines unknown code")]
+
+
+def _try_sandbox(sandbox: Any) -> None:
+    import tempfile
+    from pathlib import Path
+
+    from agora.domain.contracts import Act
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with opened(Act(kind="run_tests", subject="doctor")):
+            sandbox.run(Path(folder), ["/bin/true"], timeout_s=10)
+
+
+async def _database(current: Team) -> list[Json]:
+    try:
+        url = await current.database.url()
+    except AgoraError as error:
+        return [_check("postgresql", WRONG, str(error), error.hint)]
+    where = address(url) if current.settings.database.url else "embedded"
+    return [_check("postgresql", OK, where)]
+
+
+async def _log(current: Team) -> list[Json]:
+    try:
+        async with current.database.transaction() as connection:
+            found = await current.acting.decisions.verify(connection)
+    except AgoraError as error:
+        return [_check("decisions", WRONG, str(error), error.hint)]
+    if found.first_bad is None:
+        return [_check("decisions", OK, f"{found.entries} entries, chained and signed")]
+    said = f"entry {found.first_bad}: {found.reason}"
+    return [_check("decisions", WRONG, said, "agora log show; restore the database from a backup")]
+
+
+async def _models(current: Team) -> list[Json]:
+    found = await current.market.models()
+    told = [
+        _check("model", OK, f"{model.name} ({model.family}, {model.residency}) at {model.server}")
+        for model in found.models
+    ]
+    told += [_check("model", MISSING, str(fault), fault.hint) for fault in found.faults]
+    if not told:
+        said = "none is configured; the repairer and the librarian work without"
+        told = [_check("model", MISSING, said, "export OLLAMA_HOST=http://127.0.0.1:11434")]
+    return told

@@ -1,0 +1,64 @@
+"""The command line: a file per noun. Nothing heavy is imported before a command runs."""
+
+import os
+import sys
+
+import click
+import typer
+
+from agora.app.cli import (
+    approvals,
+    ask,
+    db,
+    demo,
+    doctor,
+    experts,
+    fix,
+    log,
+    resume,
+    stats,
+    tools,
+)
+from agora.app.cli.output import INTERRUPTED, fail
+
+app = typer.Typer(
+    name="agora",
+    help="A team of local and cloud LLM experts that bids for each task and repairs its own tools.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("ask")(ask.ask)
+app.command("fix")(fix.fix)
+app.add_typer(approvals.app, name="approvals")
+app.command("resume")(resume.resume)
+app.command("doctor")(doctor.doctor)
+app.command("experts")(experts.experts)
+app.add_typer(tools.app, name="tools")
+app.add_typer(log.app, name="log")
+app.command("stats")(stats.stats)
+app.add_typer(db.app, name="db")
+
+
+def main() -> None:
+    """Run the command line and exit with the code that interfaces promise."""
+    as_json = "--json" in sys.argv
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(prog_name="agora", standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        code = fail(error.format_message(), _usage(error), "usage", 2, as_json)
+    except (KeyboardInterrupt, click.Abort):
+        code = fail("interrupted", "", "interrupted", INTERRUPTED, as_json)
+    except BrokenPipeError:
+        # Whoever read us has read enough; Python would complain of it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: click.UsageError) -> str:
+    return f"{error.ctx.command_path} --help" if error.ctx else "agora --help"

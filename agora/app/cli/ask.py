@@ -1,0 +1,144 @@
+"""agora ask: one task, answered."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agora.app.cli import output
+
+_thread: list[str | None] = [None]
+
+
+def ask(
+    text: Annotated[str, typer.Argument(help="The question or task; - reads it from stdin.")],
+    urgent: Annotated[bool, typer.Option("--urgent", help="Convene the war room.")] = False,
+    budget: Annotated[float | None, typer.Option(min=0, help="At most so many USD.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="No model in the cloud.")] = False,
+    thread: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Instead of guessing it.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Seconds an expert may take.")] = None,
+    workspace: Annotated[
+        Path | None, typer.Option(help="Git work tree to read; the current folder's by default.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", help="Show every bid.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
+) -> None:
+    """Ask the team; the best bid answers."""
+    fields: output.Json = {
+        "text": sys.stdin.read() if text == "-" else text,
+        "urgency": "urgent" if urgent else "normal",
+        "budget_usd": budget,
+        "deadline_s": deadline,
+        "domain": domain,
+        "labels": ["private"] if private else [],
+        "workspace": str(workspace) if workspace else None,
+    }
+    output.run(_ask(fields, thread, verbose, as_json), as_json, lambda: _thread[-1])
+
+
+async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: bool) -> int:
+    from agora.app import runs
+    from agora.team.library import work_tree
+
+    fields["workspace"] = work_tree(fields["workspace"])
+    _check(fields)
+    thread_id = thread or runs.fresh_thread("ask")
+    given = {"task": fields | {"id": runs.fresh_thread("task")}}
+    _thread.append(thread_id)
+    async with runs.opened() as running:
+        with output.progress("asking") as tell:
+            state = await running.start("task", given, thread_id, _Telling(tell, as_json))
+        return _report(state, thread_id, verbose, as_json)
+
+
+def _check(fields: output.Json) -> None:
+    from pydantic import ValidationError
+
+    from agora.domain.contracts import AgentTask
+    from agora.domain.errors import UsageError
+
+    if not fields["text"].strip():
+        raise UsageError("the question is empty", 'agora ask "what does this project do?"')
+    try:
+        AgentTask.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{name}: {first['msg']}", "agora ask --help") from None
+
+
+class _Telling:
+    """Shows pieces of an answer as they come, where a person watches."""
+
+    def __init__(self, tell: Any, as_json: bool) -> None:
+        self.tell, self.as_json = tell, as_json
+
+    def __call__(self, piece: output.Json) -> None:
+        if piece["kind"] == "award":
+            self.tell(f"{piece['expert']} is answering")
+        elif piece["kind"] == "vote":
+            self.tell(f"war room: {piece['expert']} is voting")
+        elif piece["kind"] == "tool":
+            self.tell(f"{piece['expert']} calls {piece['name']}")
+
+
+def _report(state: output.Json, thread_id: str, verbose: bool, as_json: bool) -> int:
+    outcome = state["outcome"]
+    bids = state.get("bids") or []
+    if as_json:
+        output.show_json(_plain(state, outcome, bids, thread_id))
+    else:
+        _print(outcome, thread_id)
+        if verbose and bids:
+            _print_bids(bids)
+    return {"answered": 0, "refused": 4}.get(outcome["status"], 1)
+
+
+def _plain(
+    state: output.Json, outcome: output.Json, bids: list[output.Json], thread_id: str
+) -> output.Json:
+    names = ("status", "answer", "expert", "model", "cost_usd", "tokens", "latency_s")
+    told = {name: outcome[name] for name in names}
+    told |= {"sources": outcome["evidence"], "bids": bids, "thread_id": thread_id}
+    told |= {"task_id": state["task"]["id"], "cached": outcome["cached"]}
+    told |= {"confidence": outcome["confidence"], "ruling": state.get("ruling")}
+    if outcome["status"] != "answered":
+        error = {"code": outcome["status"], "message": outcome["error"] or outcome["answer"]}
+        told |= {"error": error | {"hint": outcome["hint"]}}
+    return told
+
+
+def _print(outcome: output.Json, thread_id: str) -> None:
+    if outcome["answer"]:
+        output.show(outcome["answer"])
+    if outcome["error"]:
+        hint = f"\n  {outcome['hint']}" if outcome["hint"] else ""
+        output.note(f"agora: {outcome['error']}{hint}")
+    if outcome["status"] != "answered":
+        return
+    by = f"{outcome['expert']}" + (f" on {outcome['model']}" if outcome["model"] else "")
+    cost = "from memory" if outcome["cached"] else f"{outcome['cost_usd']:.4f} USD"
+    seconds = f"{outcome['latency_s']:.1f} s, " if outcome["latency_s"] else ""
+    sure = f"confidence {outcome['confidence']:.2f}"
+    output.note(f"— {by}, {sure}, {cost}, {seconds}thread {thread_id}")
+
+
+def _print_bids(bids: list[output.Json]) -> None:
+    rows = [
+        [
+            f"{bid['expert']}@{bid['model']}" if bid["model"] else bid["expert"],
+            "" if bid["score"] is None else f"{1000 * bid['score']:.2f}",
+            f"{bid['p_success']:.2f}",
+            f"{1000 * bid['cost_usd']:.3f}",
+            f"{bid['wait_s']:.1f}",
+            str(bid["load"]),
+            f"{bid['overlap']:.2f}",
+            f"{bid['health']:.2f}",
+            "; ".join(bid["reasons"]),
+        ]
+        for bid in bids
+    ]
+    columns = ["bid", "score m$", "p", "cost m$", "wait s", "load", "overlap", "health", "why not"]
+    output.show_table(columns, rows)

@@ -1,0 +1,44 @@
+"""agora experts: who can bid, and how they stand."""
+
+from typing import Annotated
+
+import typer
+
+from agora.app.cli import output
+
+
+def experts(
+    as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
+) -> None:
+    """Show every bidder: department, domains, and what outcomes have said of it."""
+    output.run(_experts(as_json), as_json, output.nothing_to_resume)
+
+
+async def _experts(as_json: bool) -> int:
+    from agora import team
+
+    current = team.current()
+    try:
+        told = await current.market.roster()
+        faults = (await current.market.models()).faults
+    finally:
+        await current.database.close()
+    if as_json:
+        output.show_json({"experts": told, "faults": [str(fault) for fault in faults]})
+        return 0
+    rows = [
+        [
+            one["name"],
+            one["department"],
+            " ".join(one["domains"]),
+            f"{one['right']} of {one['outcomes']}" if one["outcomes"] else "—",
+            f"{one['p_success']:.2f}",
+        ]
+        for one in told
+    ]
+    output.show_table(["bidder", "department", "domains", "right", "expected"], rows)
+    for fault in faults:
+        output.note(f"agora: {fault}\n  {fault.hint}")
+    if not any(one["model"] for one in told):
+        output.note("no model bids: set OLLAMA_HOST or OPENAI_API_KEY; see agora doctor")
+    return 0

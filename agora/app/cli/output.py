@@ -1,0 +1,131 @@
+"""What commands print: answers on stdout, everything beside them on stderr, errors in one shape."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+INTERRUPTED = 130
+Json = dict[str, Any]
+
+
+def fail(message: str, hint: str, code: str, exit_code: int, as_json: bool) -> int:
+    """Print an error as one sentence and its remedy, or as one object; return the exit code."""
+    if as_json:
+        show_json({"error": {"code": code, "message": message, "hint": hint}})
+    else:
+        note(f"agora: {message}" + (f"\n  {hint}" if hint else ""))
+    return exit_code
+
+
+def note(text: str) -> None:
+    """Print a line beside the answer."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def show(text: str) -> None:
+    """Print a line of the answer."""
+    print(text, flush=True)  # noqa: T201
+
+
+def show_json(value: Any) -> None:
+    """Print one object on one line."""
+    show(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def run(work: Coroutine[Any, Any, int], as_json: bool, resumable: Callable[[], str | None]) -> None:
+    """Run a command to its exit code; what Agora raises on purpose ends in one sentence.
+
+    `resumable` names the thread that an interrupted command leaves behind.
+    """
+    import typer
+
+    from agora.domain.errors import AgoraError
+
+    _quiet_logs()
+    try:
+        code = asyncio.run(work)
+    except AgoraError as error:
+        code = fail(str(error), error.hint, error.code, error.exit_code, as_json)
+    except KeyboardInterrupt:
+        thread_id = resumable()
+        hint = f"agora resume {thread_id}" if thread_id else ""
+        code = fail("interrupted", hint, "interrupted", INTERRUPTED, as_json)
+    raise typer.Exit(code)
+
+
+def nothing_to_resume() -> None:
+    """Say that a command leaves no thread behind."""
+    return None
+
+
+def _quiet_logs() -> None:
+    import logging
+
+    import structlog
+
+    # Commands say what matters themselves; the log is for what nobody has asked about.
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # the command names the fault
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show what is going on for as long as the block lasts: live on a terminal, else in lines."""
+    if not sys.stderr.isatty():
+        yield _lines(text)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text) as status:
+        yield lambda said: status.update(said)
+
+
+def _lines(text: str) -> Callable[[str], None]:
+    import time
+
+    last, at = text, time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal last, at
+        # A log wants a line when there is something new, and then not one for each candidate.
+        is_counting = line.split(":")[0] == last.split(":")[0]
+        if line == last or (is_counting and time.monotonic() - at < 5):
+            return
+        last, at = line, time.monotonic()
+        note(line)
+
+    return tell
+
+
+def show_table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table, as wide as the terminal allows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, markup=False)
+
+
+def show_diff(diff: str) -> None:
+    """Print a diff, coloured on a terminal."""
+    if not sys.stdout.isatty():
+        show(diff.rstrip("\n"))
+        return
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    Console().print(Syntax(diff, "diff", background_color="default"))

@@ -1,0 +1,31 @@
+"""agora stats: the product's own figures."""
+
+from typing import Annotated
+
+import typer
+
+from agora.app.cli import output
+
+
+def stats(
+    as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
+) -> None:
+    """Show what was done, what it cost, and what waits; each figure from records."""
+    output.run(_stats(as_json), as_json, output.nothing_to_resume)
+
+
+async def _stats(as_json: bool) -> int:
+    from agora import team
+    from agora.app import reports
+
+    current = team.current()
+    try:
+        told = await reports.figures(current)
+    finally:
+        await current.database.close()
+    if as_json:
+        output.show_json(told)
+        return 0
+    for name, value in told.items():
+        output.show(f"{name.replace('_', ' '):<24}{reports.spoken(value)}")
+    return 0

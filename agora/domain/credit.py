@@ -1,0 +1,53 @@
+"""Settlement: a winner is paid its outcome less what it cost and less the second score.
+
+So the honest claim is the best one (Vickrey, "Counterspeculation, auctions, and competitive sealed
+tenders", Journal of Finance 16, 1961): who claims more wins tasks at a loss, until its credit is
+spent. Then it works on probes alone, and honest ones bring it back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agora.domain.contracts import Json
+
+START = 10.0
+"""Credit at the start, in values of a right answer."""
+PAROLE = 5.0
+"""Credit of one that came back."""
+REDEMPTION, SLACK = 3.0, 0.15
+"""The sum of (outcome − claim + slack) over probes that brings a bidder back."""
+NEW: Json = {"credit": START, "redemption": 0.0}
+
+
+def is_spent(record: Json) -> bool:
+    """Return whether a bidder has claimed more than it could do, until its credit was gone."""
+    return bool(record["credit"] <= 0)
+
+
+def settled(record: Json, event: Mapping[str, Any]) -> Json:
+    """Return a record after one outcome was paid for; probes are not, they only bring back.
+
+    Who bids with what standings say, and no claim of its own, cannot be put out by bad luck.
+    """
+    if is_spent(record):
+        return _redeemed(record, event)
+    if event.get("is_probe") or not event.get("value_usd"):
+        return record
+    credit = record["credit"] + _earned_usd(event) / event["value_usd"]
+    return record | {"credit": credit if event.get("claimed_p") is not None else max(credit, 1.0)}
+
+
+def _redeemed(record: Json, event: Mapping[str, Any]) -> Json:
+    honesty = event["right"] - (event.get("claimed_p") or 0.0) + SLACK
+    redemption = max(0.0, record["redemption"] + honesty)
+    if redemption < REDEMPTION:
+        return record | {"redemption": redemption}
+    return record | {"credit": PAROLE, "redemption": 0.0}
+
+
+def _earned_usd(event: Mapping[str, Any]) -> float:
+    waited_usd = event.get("second_usd", 0.0) * event.get("latency_s", 0.0)
+    price_usd = event.get("cost_usd", 0.0) + waited_usd
+    return float(
+        event["value_usd"] * event["right"] - price_usd - (event.get("second_score") or 0.0)
+    )

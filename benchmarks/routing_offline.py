@@ -1,0 +1,154 @@
+"""Learn from graded tasks, then route others: gain, quality–cost curve, pairs, calibration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from agora.domain.auction import Offer
+from agora.domain.contracts import Json
+from benchmarks.routing_replay import Market, Replay, Row, calibrated, shuffled
+
+FOLDS = 5
+VALUES_MUSD = (0.25, 10.0)
+"""Thrift and quality first: what a right answer is worth, in m$."""
+CURVE_MUSD = (0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1, 1.5, 2.5, 4, 6, 10, 16, 30, 60, 150, 1000)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the auction chose for a question, and how surely the strongest beats the cheapest."""
+
+    row: Row
+    model: Replay | None
+    score: float
+
+
+def folds(rows: Sequence[Row], seed: int) -> list[tuple[list[Row], list[Row]]]:
+    """Return (learn, test) five times, each row tested once."""
+    mixed = shuffled(rows, seed)
+    return [
+        ([row for at, row in enumerate(mixed) if at % FOLDS != fold], mixed[fold::FOLDS])
+        for fold in range(FOLDS)
+    ]
+
+
+def ends(market: Market, state: Json, learned: Sequence[Row]) -> tuple[Replay, Replay]:
+    """Return the cheapest and the strongest bidder, by what was learned."""
+    tokens = {one.name: mean(row.tokens[one.name] for row in learned) for one in market.models}
+    priced = {one.name: one.cost_musd(learned[0], tokens[one.name]) for one in market.models}
+    cheapest = min(
+        market.models, key=lambda one: (priced[one.name], one.service_s(tokens[one.name]))
+    )
+    strongest = max(market.models, key=lambda one: state["bidders"][one.bidder]["right"])
+    return cheapest, strongest
+
+
+def choose(
+    market: Market, state: Json, rows: Sequence[Row], low: Replay, high: Replay
+) -> list[Choice]:
+    """Return the auction's choice for each row."""
+    return [_choice(market, state, row, low, high) for row in rows]
+
+
+def _choice(market: Market, state: Json, row: Row, low: Replay, high: Replay) -> Choice:
+    model, held = market.hold(state, row)
+    p = {bid.model: bid.p_success for bid in held.bids}
+    return Choice(row, model, p[high.name] - p[low.name])
+
+
+def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, seed: int) -> Json:
+    """Return utility, accuracy and cost of the auction and of what it is compared with."""
+    market, sums = Market(models, value_musd), dict[str, list[float]]()
+    for learned, tested in folds(rows, seed):
+        state = calibrated(learned, models)
+        low, high = ends(market, state, learned)
+        fixed = {"cheapest": low, "strongest": high, "best_fixed": market.best_fixed(learned)}
+        for at, row in enumerate(tested):
+            chosen = {"auction": market.hold(state, row)[0], **fixed}
+            chosen["random"] = models[(at * 7919 + seed) % len(models)]
+            for name, model in chosen.items():
+                sums.setdefault(name, []).append(row.utility(model, 1 / value_musd))
+    found = {name: mean(values) for name, values in sums.items()}
+    return found | {"gain": found["auction"] - found["best_fixed"]}
+
+
+def quality(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
+    """Return the quality–cost curve, and the cost of being as good as the strongest (and 95 %)."""
+    points = {value: [0.0, 0.0] for value in CURVE_MUSD}
+    top = [0.0, 0.0]
+    for learned, tested in folds(rows, seed):
+        state = calibrated(learned, models)
+        _, high = ends(Market(models, 1.0), state, learned)
+        for row in tested:
+            _add(top, row, high)
+            for value in CURVE_MUSD:
+                _add(points[value], row, Market(models, value).hold(state, row)[0])
+    curve = [(cost / len(rows), right / len(rows)) for cost, right in points.values()]
+    cost, right = top[0] / len(rows), top[1] / len(rows)
+    return {
+        "curve": curve,
+        "strongest": (cost, right),
+        "equal": cost_of(curve, right) / cost,
+        "nearly": cost_of(curve, 0.95 * right) / cost,
+    }
+
+
+def _add(point: list[float], row: Row, model: Replay | None) -> None:
+    if model is not None:
+        point[0] += model.cost_musd(row, row.tokens[model.name])
+        point[1] += row.right[model.name]
+
+
+def cost_of(curve: Sequence[tuple[float, float]], accuracy: float) -> float:
+    """Return the least cost at which the curve has this accuracy; infinite if it never has."""
+    best = float("inf")
+    ordered = sorted(curve)
+    for (c0, a0), (c1, a1) in zip(ordered, ordered[1:], strict=False):
+        if min(a0, a1) <= accuracy <= max(a0, a1) and a0 != a1:
+            best = min(best, c0 + (c1 - c0) * (accuracy - a0) / (a1 - a0))
+    return best
+
+
+def pair(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
+    """Return APGR, CPT(50) and CPT(80) of the score, the mean over folds (Ong et al. 2024)."""
+    found = []
+    for learned, tested in folds(rows, seed):
+        market, state = Market(models, 10.0), calibrated(learned, models)
+        low, high = ends(market, state, learned)
+        found.append(recovered(choose(market, state, tested, low, high), low, high))
+    names = ("apgr", "cpt50", "cpt80")
+    return {name: mean(fold[name] for fold in found) for name in names}
+
+
+def recovered(choices: Sequence[Choice], low: Replay, high: Replay) -> Json:
+    """Return how the gap between two bidders closes as those of high score go to the stronger."""
+    ordered = sorted(choices, key=lambda one: -one.score)
+    steps = [one.row.right[high.name] - one.row.right[low.name] for one in ordered]
+    gap, share = sum(steps), [0.0]
+    for step in steps:
+        share.append(share[-1] + step / gap)
+    return {
+        "apgr": mean(share),
+        "cpt50": next(at for at, done in enumerate(share) if done >= 0.5) / len(steps),
+        "cpt80": next(at for at, done in enumerate(share) if done >= 0.8) / len(steps),
+    }
+
+
+def calibration(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
+    """Return the expected calibration error (ten bins) and the Brier score of all offers' p."""
+    bins = [[0.0, 0.0, 0.0] for _ in range(10)]
+    squares = []
+    for learned, tested in folds(rows, seed):
+        market, state = Market(models, 10.0), calibrated(learned, models)
+        for row in tested:
+            for offer in market.offers(state, row):
+                squares.append(_judge(bins, row, offer))
+    error = sum(abs(p - right) for _, p, right in bins) / len(squares)
+    return {"calibration_error": error, "brier": mean(squares)}
+
+
+def _judge(bins: list[list[float]], row: Row, offer: Offer) -> float:
+    right = float(row.right[offer.expert])
+    cell = bins[min(9, int(offer.p_success * 10))]
+    cell[:] = [cell[0] + 1, cell[1] + offer.p_success, cell[2] + right]
+    return (offer.p_success - right) ** 2

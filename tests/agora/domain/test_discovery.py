@@ -1,0 +1,160 @@
+from textwrap import dedent
+
+import pytest
+
+from agora.domain.discovery import discover
+from agora.domain.errors import WorkspaceError
+from agora.domain.tools import Tool
+
+CALCULATOR = '''
+"""A calculator."""
+import nowhere_to_be_found
+from typing import Literal, Optional
+
+
+def divide(a: int, b: int = 1) -> float:
+    """Return a / b.
+
+    With a remainder.
+    """
+    raise SystemExit("discovery must not run this")
+
+
+async def mean(values: list[float], mode: Literal["plain", "robust"] = "plain",
+               weights: Optional[dict[str, "float | int"]] = None) -> float:
+    """Return the mean."""
+'''
+
+
+def tools(source: str, path: str = "calculator.py", **others: str) -> dict[str, Tool]:
+    files = {path: dedent(source)} | {
+        name.replace("__", "/"): text for name, text in others.items()
+    }
+    return {tool.name: tool for tool in discover(files)}
+
+
+def wishing(toml: str) -> list[str]:
+    return [tool.name for tool in discover({"calculator.py": CALCULATOR, "pyproject.toml": toml})]
+
+
+def test_typed_documented_functions_are_tools_and_nothing_runs() -> None:
+    divide = tools(CALCULATOR)["calculator.divide"]
+    assert (divide.path, divide.function, divide.line) == ("calculator.py", "divide", 7)
+    assert divide.description == "Return a / b.\n\nWith a remainder."
+    assert divide.parameters == {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer", "default": 1}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    assert divide.returns == {"type": "number"}
+
+
+def test_every_json_type_becomes_a_schema() -> None:
+    assert tools(CALCULATOR)["calculator.mean"].parameters["properties"] == {
+        "values": {"type": "array", "items": {"type": "number"}},
+        "mode": {"enum": ["plain", "robust"], "default": "plain"},
+        "weights": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": {"anyOf": [{"type": "number"}, {"type": "integer"}]},
+                },
+                {"type": "null"},
+            ],
+            "default": None,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'def f(a, b: int) -> int:\n    """Untyped."""',
+        "def f(a: int) -> int:\n    return a",
+        'def _f(a: int) -> int:\n    """Private."""',
+        'def f(a: Path) -> int:\n    """No JSON."""',
+        'def f(a: dict[int, str]) -> int:\n    """No JSON."""',
+        'def f(a: int) -> Iterator[int]:\n    """No JSON."""',
+        'def f(*a: int) -> int:\n    """Any number."""',
+        'def f(a: int, /) -> int:\n    """By place only."""',
+        'def main() -> None:\n    """A script."""',
+        '@pytest.fixture\ndef f(a: int) -> int:\n    """A fixture."""',
+        'class A:\n    def f(self, a: int) -> int:\n        """A method."""',
+        "def f(a: int) -> int:\n",
+        'x = "\\d"\ndef f(a: "int[") -> int:\n    """Odd."""',
+    ],
+)
+def test_what_cannot_be_called_with_json_is_no_tool(source: str) -> None:
+    assert tools(source) == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["tests/calc.py", "test_calc.py", "calc_test.py", "_calc.py", ".venv/calc.py"]
+)
+def test_tests_and_private_files_hold_no_tools(path: str) -> None:
+    assert tools(CALCULATOR, path) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("src/pkg/calc.py", "pkg.calc.divide"), ("pkg/__init__.py", "pkg.divide")],
+)
+def test_a_tool_is_named_as_python_imports_it(path: str, name: str) -> None:
+    assert name in tools(CALCULATOR, path)
+
+
+def test_langchain_tools_are_found_like_others() -> None:
+    source = '''
+    from langchain_core.tools import tool
+
+    @tool("shout", return_direct=True)
+    def shout(text: str) -> str:
+        """Return the text in capitals."""
+    '''
+    assert list(tools(source)) == ["calculator.shout"]
+
+
+def test_what_can_reach_the_network_can_send() -> None:
+    source = 'import urllib.request\ndef get(url: str) -> str:\n    """Get a page."""'
+    assert tools(source)["calculator.get"].tags == ("network", "sends")
+    assert tools(source.replace(".request", ".parse"))["calculator.get"].tags == ()
+
+
+def test_a_file_that_does_not_parse_hides_no_other() -> None:
+    found = tools(CALCULATOR, broken__py="def f(:")
+    assert set(tools(CALCULATOR)) == set(found) == {"calculator.divide", "calculator.mean"}
+
+
+def test_the_workspace_chooses_and_tags_its_tools() -> None:
+    assert wishing('[tool.agora]\ntools = ["calculator:divide"]') == ["calculator.divide"]
+    assert wishing('[tool.agora]\nexclude = ["calculator:d*"]') == ["calculator.mean"]
+    assert wishing('[tool.agora]\nexclude = ["calculator"]') == []
+    assert wishing("[tool.other]\nx = 1") == ["calculator.divide", "calculator.mean"]
+    toml = '[tool.agora.tags]\n"calculator:divide" = ["pure", "private"]'
+    tagged = discover({"calculator.py": CALCULATOR, "pyproject.toml": toml})
+    assert [tool.tags for tool in tagged] == [("private", "pure"), ()]
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("[tool.agora]\ntoolz = []", "no key 'toolz'"),
+        ('[tool.agora]\ntools = "calculator"', "tools must be like"),
+        ('[tool.agora]\ntags = ["pure"]', "tags must be like"),
+        ('[tool.agora]\ntools = ["calculator:nope"]', "'calculator:nope'.*no such tool"),
+        ('[tool.agora.tags]\n"calculator:divide" = ["nice"]', "unknown: nice"),
+        ("[tool.agora", "not TOML"),
+    ],
+)
+def test_a_wish_that_cannot_be_followed_is_told(toml: str, says: str) -> None:
+    with pytest.raises(WorkspaceError, match=says):
+        wishing(toml)
+
+
+def test_a_chosen_tool_whose_file_is_broken_is_no_wrong_wish() -> None:
+    files = {
+        "calculator.py": "def divide(",
+        "pyproject.toml": '[tool.agora]\ntools=["calculator:divide"]',
+    }
+    assert discover(files) == []
