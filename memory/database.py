@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from psycopg import AsyncConnection, Connection, OperationalError, conninfo
+from psycopg import AsyncConnection, Connection, OperationalError, ProgrammingError, conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -176,8 +176,9 @@ def _connect(url: str) -> Iterator[Connection[Any]]:
         raise DatabaseError(
             f"PostgreSQL at {address(url)} cannot be reached: {said}", hint
         ) from None
-    except Exception as error:  # an URL that libpq cannot read at all
-        raise DatabaseError(f"DATABASE_URL is not a PostgreSQL URL: {error}") from None
+    except ProgrammingError:  # libpq cannot read it, and would repeat it with its password
+        hint = "such as postgresql://user:password@host:5432/database"
+        raise DatabaseError("DATABASE_URL is not a PostgreSQL URL", hint) from None
     with connection:
         yield connection
 

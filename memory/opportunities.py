@@ -19,7 +19,7 @@ UPDATE opportunities SET status = 'claimed', claimed_by = %(thread)s
 WHERE id = (
     SELECT id FROM opportunities
     WHERE kind = ANY(%(kinds)s) AND starts_with(subject, %(under)s)
-      AND (status = 'open' OR claimed_by = %(thread)s)
+      AND (status = 'open' OR status = 'claimed' AND claimed_by = %(thread)s)
     ORDER BY (kind = 'alarm') DESC, (priority = 'high') DESC, created_at
     LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING {FIELDS}

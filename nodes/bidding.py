@@ -17,7 +17,9 @@ async def bidding(state: TaskState) -> Command[Literal["execution", "reflection"
     sold = await team.current().market.hold(task, state["plan"], state["tried"])
     bids = [bid.as_json() for bid in sold.auction.bids]
     if sold.auction.award is None:
-        outcome = state["outcome"] if state["tried"] else sold.nobody().as_json()
+        outcome = sold.nobody().as_json()
+        if last := state["outcome"]:  # what it said is worth more than that nobody is left
+            outcome = last | {"hint": last["hint"] or sold.hint}
         return Command(update={"bids": bids, "award": None, "outcome": outcome}, goto="reflection")
     award = sold.auction.award.as_json()
     return Command(update={"bids": bids, "award": award}, goto="execution")

@@ -67,7 +67,8 @@ DIVISIONS: list[Json] = [{"a": float(n), "b": float(n % 5 and n % 5 - 1)} for n 
 """50 calls, 40 % of them with b = 0; the tool's tests know one of these."""
 YEARS = (2023, 2020, 2025, 2016, 1900, 2028, 2026, 2012, 2027, 2008, 2019, 2000)
 """Years that nobody asks about before the second patch is deployed."""
-WIDTH = 30
+AT_ONCE = 4  # calls
+WIDTH = 30  # of a bar, in characters
 
 
 def is_quotient(call: ToolCall) -> bool:
@@ -187,10 +188,17 @@ async def _use(
     workspace: str, tool: str, calls: Iterable[Json], oracle: Callable[[ToolCall], bool]
 ) -> float:
     """Call a tool with each of these arguments; return its success as the records have it."""
-    with output.progress(f"calling {tool}") as tell:
-        for number, arguments in enumerate(calls, 1):
+    places, done = asyncio.Semaphore(AT_ONCE), 0
+
+    async def call(arguments: Json) -> None:
+        nonlocal done
+        async with places:
             await team.current().tooling.run(workspace, tool, arguments, judge=oracle)
-            tell(f"calling {tool}: {number}")
+        done += 1
+        tell(f"calling {tool}: {done}")
+
+    with output.progress(f"calling {tool}") as tell:
+        await asyncio.gather(*(call(arguments) for arguments in calls))
     records = await team.current().watching.records()
     return tool_records.rate(
         next(one for one in records["tools"].values() if _is(one, workspace, tool))

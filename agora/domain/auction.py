@@ -91,7 +91,7 @@ def offer(
     """Return a bidder's offer for a task, from its standings and its terms."""
     name = f"{expert}@{model}" if model else expert
     tokens = standings.expected_tokens(state, name, ask.mix)
-    service_s = standings.expected_latency(state, name, terms.service_s(tokens))
+    service_s = standings.expected_latency(state, name, tokens, terms.service_s(tokens))
     p = terms.claimed_p
     if p is None:
         q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)

@@ -13,12 +13,14 @@ from agora.domain.contracts import Json
 
 Breaker = Literal["closed", "open", "half_open"]
 
+START_TOKENS = 50
+"""As many tokens could be written until the first one comes: a server's pace is seconds a token."""
 RECENT = 5
-"""Latencies of so many calls tell how quick a server is now: one slow call changes nothing."""
+"""Paces of so many calls tell how quick a server is now: one slow call changes nothing."""
 USUAL_RATE = 0.01
 """How fast what is usual follows what is seen, per call."""
 TOLERANCE = 1.5
-"""So many times the usual latency costs no weight yet."""
+"""So many times the usual pace costs no weight yet."""
 WINDOW = 20
 """Calls that the share of faults is taken from."""
 OPEN_AFTER = 3
@@ -27,8 +29,8 @@ REST_S, LONGEST_REST_S = 30.0, 960.0
 """Seconds until an open breaker lets one call try, doubled with each further fault, up to …"""
 LEAST_HEALTH = 0.01
 NEW: Json = {
-    "recent_s": [],
-    "usual_s": None,
+    "recent": [],
+    "usual": None,
     "faults": [],
     "row": 0,  # faults since the last answer
     "fault": "",
@@ -51,22 +53,24 @@ def step(server: Json | None, event: Mapping[str, Any]) -> Json:
         said = {"fault": fault, "fault_at_s": event.get("at_s"), "row": server["row"] + 1}
         return server | said | {"faults": faults, "is_final": bool(event.get("opens_breaker"))}
     answered = server | {"faults": faults, "row": 0, "fault": "", "is_final": False}
-    latency_s = event.get("latency_s", 0.0)
-    return _timed(answered, latency_s) if latency_s > 0 else answered
+    pace = event.get("latency_s", 0.0) / (START_TOKENS + event.get("tokens_out", 0))
+    return _paced(answered, pace) if pace > 0 else answered
 
 
-def _timed(server: Json, latency_s: float) -> Json:
-    usual_s, calls = server["usual_s"] or latency_s, len(server["recent_s"])
-    recent_s = [*server["recent_s"], latency_s][-RECENT:]
+def _paced(server: Json, pace: float) -> Json:
+    usual, calls = server["usual"] or pace, len(server["recent"])
+    recent = [*server["recent"], pace][-RECENT:]
     # A young server learns fast; an old one forgets its usual pace too slowly for a bad hour.
     rate = USUAL_RATE if calls >= RECENT else 1 / (calls + 1)
-    usual_s = exp((1 - rate) * log(usual_s) + rate * log(latency_s))
-    return server | {"recent_s": recent_s, "usual_s": usual_s}
+    usual = exp((1 - rate) * log(usual) + rate * log(pace))
+    return server | {"recent": recent, "usual": usual}
 
 
-def latency_s(server: Json | None, declared_s: float) -> float:
-    """Return the seconds of a call: as seen of late, else as declared."""
-    return median(server["recent_s"]) if server and server["recent_s"] else declared_s
+def latency_s(server: Json | None, tokens: float, declared_s: float) -> float:
+    """Return the seconds of a call for so many tokens: as seen of late, else as declared."""
+    if not server or not server["recent"]:
+        return declared_s
+    return float(median(server["recent"]) * (START_TOKENS + tokens))
 
 
 def health(server: Json | None) -> float:
@@ -77,13 +81,13 @@ def health(server: Json | None) -> float:
     if not server:
         return 1.0
     sound = 1 - sum(server["faults"]) / (len(server["faults"]) + 2)
-    return max(LEAST_HEALTH, sound * _pace(server) ** 2)
+    return max(LEAST_HEALTH, sound * _ease(server) ** 2)
 
 
-def _pace(server: Json) -> float:
-    if len(server["recent_s"]) < RECENT:
+def _ease(server: Json) -> float:
+    if len(server["recent"]) < RECENT:
         return 1.0
-    return float(min(1.0, TOLERANCE * server["usual_s"] / median(server["recent_s"])))
+    return float(min(1.0, TOLERANCE * server["usual"] / median(server["recent"])))
 
 
 def breaker(server: Json | None, now_s: float | None = None) -> Breaker:

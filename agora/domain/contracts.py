@@ -82,11 +82,14 @@ class AgentOutcome(Contract):
     confidence: float = Field(default=0.0, ge=0, le=1)
     cost_usd: float = 0.0
     tokens: int = 0
+    tokens_out: int = 0  # of them written by the expert
     latency_s: float = 0.0
     expert: str | None = None
     model: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     error: str | None = None
+    fault: str | None = None  # of the model's server, by name; the expert was never heard
+    opens_breaker: bool = False  # the fault lasts until somebody changes something
     hint: str = ""  # which setting would help, where nobody could do it
     cached: bool = False
     reasoning_trace: str | None = None

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -51,7 +52,8 @@ def _read(top: Path, path: str, largest: int) -> str | None:
         return None
     try:
         with open(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            content = file.read(largest + 1)
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            content = file.read(largest + 1) if is_file else b"\0"
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None

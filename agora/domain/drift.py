@@ -40,7 +40,7 @@ def watched(row: Json, surprise: float, outcome: tuple[str, bool, int]) -> Json:
 
 
 def _forgotten(row: Json, trail: list[list[str | bool | int]]) -> Json:
-    row = row | table.BLANK | {"cells": {}} | NEW
+    row = row | table.NEW | NEW
     for domain, right, tokens in trail:
         row = table.counted(row, str(domain), bool(right), int(tokens))
     return row

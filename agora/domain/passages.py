@@ -168,6 +168,11 @@ def _stem(word: str) -> str:
     return str(_stemmer().stemWord(word))
 
 
+@lru_cache(maxsize=65_536)
+def _is_stopped(word: str) -> bool:
+    return word in _STOP or _stem(word) in _STOP
+
+
 def terms(text: str) -> list[str]:
     """Return the stems of content words; a name like `read_all` counts whole and in its parts."""
     found = []
@@ -176,7 +181,7 @@ def terms(text: str) -> list[str]:
         plain = word.lower()
         if len(parts) > 1:
             found.append(plain)
-        found += [_stem(part.lower()) for part in parts or [plain] if part.lower() not in _STOP]
+        found += [_stem(part.lower()) for part in parts or [plain] if not _is_stopped(part.lower())]
     return found
 
 
@@ -213,7 +218,8 @@ class Index:
         ]
 
     def _rarity(self, stem: str) -> float:
-        held, count = len(self.holding.get(stem, {})), len(self.passages)
+        # A word that nobody wrote says no more than one that was written once.
+        held, count = max(1, len(self.holding.get(stem, {}))), len(self.passages)
         rarity = math.log(1 + (count - held + 0.5) / (held + 0.5))
         return rarity / 2 if stem.isdecimal() else rarity
 

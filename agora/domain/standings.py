@@ -20,8 +20,8 @@ PROBE_EVERY = 50
 GRADED_TASKS = 50
 """So many graded outcomes of a bidder make hope needless."""
 EXPLORING_TASKS = 1000
-"""After so many tasks there is less hope."""
-NEW: Json = table.BLANK | {"cells": {}, "graded": 0, "last_task": 0} | drift.NEW | credit.NEW
+"""After so many tasks in which a bidder has been known there is less hope."""
+NEW: Json = table.NEW | {"graded": 0, "since": 0, "last_task": 0} | drift.NEW | credit.NEW
 
 
 def empty() -> Json:
@@ -33,8 +33,10 @@ def step(state: Json, event: Event) -> Json:
     """Return the standings after one more outcome; the given ones stay as they are."""
     name, tasks = event["bidder"], state["tasks"] + (not event.get("is_graded"))
     record, server = _record(state, name), breakers.server_of(name)
+    if name not in state["bidders"]:
+        record = record | {"since": tasks}
     if event.get("right") is not None:
-        record = _judged(record, event)
+        record = _judged(record, event, tasks)
     return {
         "tasks": tasks,
         "bidders": state["bidders"] | {name: record | {"last_task": tasks}},
@@ -53,13 +55,16 @@ def _server(state: Json, bidder: str) -> Json | None:
     return found
 
 
-def _judged(record: Json, event: Event) -> Json:
+def _judged(record: Json, event: Event, tasks: int) -> Json:
     outcome = (event["domain"], bool(event["right"]), event.get("tokens_out", 0))
     surprise = drift.surprise(record, *outcome[:2])
-    record = table.counted(record, *outcome)
+    counted = table.counted(record, *outcome)
     if event.get("is_graded"):
-        return record | {"graded": record["graded"] + 1}
-    return drift.watched(credit.settled(record, event), surprise, outcome)
+        return counted | {"graded": record["graded"] + 1}
+    watched = drift.watched(credit.settled(counted, event), surprise, outcome)
+    if watched["is_fallen"] == record["is_fallen"]:
+        return watched
+    return watched | {"graded": 0, "since": tasks}
 
 
 def _learned(state: Json, event: Event) -> Json:
@@ -68,6 +73,12 @@ def _learned(state: Json, event: Event) -> Json:
         return model
     predicted, _ = p_success(state, event["bidder"], {event["domain"]: 1.0})
     return difficulty.step(model, event["traits"], predicted, event["right"])
+
+
+def tally(state: Json, bidder: str) -> tuple[int, int, bool]:
+    """Return (right answers, judged answers, whether its success has fallen)."""
+    record = _record(state, bidder)
+    return record["right"], record["right"] + record["wrong"], record["is_fallen"]
 
 
 # What the auction asks.
@@ -98,10 +109,15 @@ def optimism(q: float, n: float, exploration: float) -> float:
 
 
 def exploration(state: Json, bidder: str) -> float:
-    """Return how many standard errors of hope a bidder gets: 1.5, later .5; 0 if graded."""
-    if _record(state, bidder)["graded"] >= GRADED_TASKS:
+    """Return how many standard errors of hope a bidder gets: 1.5 while it is new, later .5.
+
+    None after grading, nor after a fall, when probes take its place.
+    """
+    record = _record(state, bidder)
+    if record["graded"] >= GRADED_TASKS or record["is_fallen"]:
         return 0.0
-    return 1.5 if state["tasks"] < EXPLORING_TASKS else 0.5
+    is_new = bidder not in state["bidders"] or state["tasks"] - record["since"] < EXPLORING_TASKS
+    return 1.5 if is_new else 0.5
 
 
 def expected_tokens(state: Json, bidder: str, mix: table.Mix, default: float = 200.0) -> float:
@@ -109,9 +125,9 @@ def expected_tokens(state: Json, bidder: str, mix: table.Mix, default: float = 2
     return table.length(_record(state, bidder), mix, default)
 
 
-def expected_latency(state: Json, bidder: str, declared_s: float) -> float:
-    """Return how many seconds its server takes now, or what the catalogue says of a new one."""
-    return breakers.latency_s(_server(state, bidder), declared_s)
+def expected_latency(state: Json, bidder: str, tokens: float, declared_s: float) -> float:
+    """Return the seconds of an answer as its server is now; as declared where it is new."""
+    return breakers.latency_s(_server(state, bidder), tokens, declared_s)
 
 
 def health(state: Json, bidder: str) -> float:

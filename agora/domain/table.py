@@ -15,6 +15,7 @@ SHRINK, SHRINK_TOKENS = 30.0, 8.0
 BUILT_IN_FLOOR = 0.01
 """Chance that a built-in expert is right outside of its domain."""
 BLANK: Json = {"right": 0, "wrong": 0, "tokens": 0}
+NEW: Json = BLANK | {"cells": {}}
 
 Mix = Mapping[str, float]
 

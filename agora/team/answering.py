@@ -28,7 +28,7 @@ from agora.team.acting import Acting
 from agora.team.library import Library
 from agora.team.market import Market
 from agora.team.tooling import Tooling, spec_of
-from memory import acts, tasks
+from memory import tasks
 from memory.database import Database
 
 Tell = Callable[..., None]
@@ -57,7 +57,7 @@ class Answering:
     tooling: Tooling
 
     async def accept(self, task: AgentTask, here: Case) -> AgentOutcome | None:
-        """Write the task and its budgets down; return its outcome when it was done before."""
+        """Write the task down; return its outcome when it was done before."""
         async with self.database.transaction() as connection:
             if not await tasks.accept(connection, task, here.thread_id):
                 known = await tasks.find(connection, task.id)
@@ -67,10 +67,6 @@ class Answering:
                 if known["thread_id"] != here.thread_id:
                     where = known["thread_id"]
                     raise ClaimHeldError(f"task {task.id} is being done in thread {where}")
-            day, *own = self.market.budgets(task)
-            await acts.open_budget(connection, day, self.settings.budget.day_usd)
-            for name in own:
-                await acts.open_budget(connection, name, task.budget_usd or 0.0)
         return None
 
     async def plan(self, task: AgentTask) -> Json:
@@ -94,7 +90,8 @@ class Answering:
                 return await self._look_up(task)
             return await self._converse(task, context, bidder, award, tell)
         except ModelFault as fault:
-            return _failed(bidder, str(fault), fault.hint)
+            failed = _failed(bidder, str(fault), fault.hint)
+            return failed.but(fault=fault.code, opens_breaker=fault.opens_breaker)
         except RefusedError as error:
             return _failed(bidder, str(error), error.hint).but(status="refused")
 
@@ -223,6 +220,7 @@ def _outcome(
         confidence=award.winner.p_success,
         cost_usd=sum(reply.cost_usd for reply in talk.replies),
         tokens=sum(reply.tokens_in + reply.tokens_out for reply in talk.replies),
+        tokens_out=sum(reply.tokens_out for reply in talk.replies),
         latency_s=sum(reply.latency_s for reply in talk.replies),
         expert=bidder.expert.name,
         model=model,

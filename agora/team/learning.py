@@ -64,14 +64,16 @@ class Learning:
             "bidder": sold.winner.name,
             "domain": max(mix, key=mix.__getitem__),
             "right": _is_right(outcome),
-            "tokens_out": outcome["tokens"],
+            "tokens_out": outcome["tokens_out"],
             "latency_s": outcome["latency_s"],
             "cost_usd": outcome["cost_usd"],
             "claimed_p": sold.winner.p_success,
             "value_usd": self.settings.auction.value_usd,
             "second_usd": self.settings.auction.second_usd,
             "second_score": sold.runner_up,
-            "fault": outcome["error"],
+            "fault": outcome["fault"],
+            "opens_breaker": outcome["opens_breaker"],
+            "at_s": self.market.clock().timestamp(),
             "about": "" if "private" in task.labels else task.text[:ABOUT],
         }
 
@@ -81,7 +83,7 @@ class Learning:
         if not names:
             return []  # nobody has failed at it, so nobody's success has gone down
         state = await self.market.standings()
-        found = [_drop(name, standings.record_of(state, name)) for name in sorted(names)]
+        found = [_drop(name, *standings.tally(state, name)) for name in sorted(names)]
         return [one for one in found if one]
 
     async def open_prompt(self, drop: Json) -> None:
@@ -97,20 +99,19 @@ class Learning:
 
 
 def _is_right(outcome: Json) -> bool | None:
-    """Return the judgement; of a server's fault nobody can tell what the expert would have said."""
-    if outcome["status"] == "answered":
-        return True
-    return None if outcome["status"] == "refused" else False
+    """Return the judgement; None where the expert was never heard."""
+    if outcome["status"] == "refused" or outcome["fault"]:
+        return None
+    return bool(outcome["status"] == "answered")
 
 
 def _bid(bid: Json) -> Bid:
     return Bid.model_validate(bid)
 
 
-def _drop(name: str, record: Json) -> Json | None:
-    outcomes = record["right"] + record["wrong"]
-    success = record["right"] / outcomes if outcomes else 1.0
-    if not record["is_fallen"] and (outcomes < FLOOR_OUTCOMES or success >= FLOOR):
+def _drop(name: str, right: int, outcomes: int, is_fallen: bool) -> Json | None:
+    success = right / outcomes if outcomes else 1.0
+    if not is_fallen and (outcomes < FLOOR_OUTCOMES or success >= FLOOR):
         return None
     return {
         "expert": name.partition("@")[0],

@@ -20,11 +20,13 @@ from agora.team.acting import Policy
 from agora.team.clocks import Clock
 from agora.team.library import Library
 from memory import acts, folds
-from memory.database import Database
+from memory.database import Database, Rows
 
 FOLD, KINDS = "standings", ["outcome.judged"]
 DISCOVERED_S = 60.0
 """How long the servers' lists of models are taken as they were, in seconds."""
+EXPECTED_TOKENS = 200.0
+"""Length of an answer that is being worked on, of which nothing more is known."""
 SERVICE: Mapping[str, tuple[float, float]] = {"local": (0.5, 30.0), "cloud": (1.0, 80.0)}
 """Seconds to the first token, and tokens a second, of a server never seen before."""
 
@@ -117,11 +119,24 @@ class Market:
 
     async def _view(self, task: AgentTask, plan: Json, tried: Sequence[Json]) -> "_View":
         async with self.database.transaction() as connection:
+            await self._open_budgets(connection, task)
             busy = await acts.busy(connection)
             left = await acts.left(connection, self.budgets(task))
-        ask = Ask(plan["mix"], self._stakes(), task.deadline_s, may_probe=task.urgency == "normal")
+        ask = Ask(
+            plan["mix"],
+            self._stakes(),
+            task.deadline_s,
+            now_s=self.clock().timestamp(),
+            may_probe=task.urgency == "normal",
+        )
         failed = {_name(one["award"]["winner"]): one["outcome"].get("error") or "" for one in tried}
         return _View(task, ask, await self.standings(), busy, left, failed)
+
+    async def _open_budgets(self, connection: Rows, task: AgentTask) -> None:
+        day, *own = self.budgets(task)
+        await acts.open_budget(connection, day, self.settings.budget.day_usd)
+        for name in own:
+            await acts.open_budget(connection, name, task.budget_usd or 0.0)
 
     def budgets(self, task: AgentTask) -> list[str]:
         """Return the names of the budgets that a paid answer to this task draws on."""
@@ -145,7 +160,7 @@ class Market:
         """Return the librarian's offer: as good as the documents that speak of the question."""
         p = await self.library.chance(view.task)
         own, _ = standings.p_success(view.standings, made.name, {"documents": 1.0}, 1.0)
-        return Offer(made.expert, None, p_success=p * own / standings.PRIOR_P, overlap=p)
+        return Offer(made.expert, None, p_success=p * own, overlap=p)
 
     def _terms(self, bidder: Bidder, view: "_View", barred: tuple[str, ...]) -> Terms:
         if bidder.model is None:
@@ -154,7 +169,9 @@ class Market:
         sent = prompt_tokens([{"role": "user", "content": view.task.text + bidder.expert.system}])
         first_s, speed = SERVICE[model.residency]
         load = view.busy.get(bidder.name, 0)
-        service_s = standings.expected_latency(view.standings, bidder.name, first_s + 300 / speed)
+        service_s = standings.expected_latency(
+            view.standings, bidder.name, EXPECTED_TOKENS, first_s + EXPECTED_TOKENS / speed
+        )
         return Terms(
             cost_usd=lambda tokens: expected_cost(model, sent, round(tokens)),
             service_s=lambda tokens: first_s + tokens / speed,
@@ -241,7 +258,7 @@ def declared() -> tuple[Expert, ...]:
 
 
 def _entry(bidder: Bidder, state: Json) -> Json:
-    record = standings.record_of(state, bidder.name)
+    right, outcomes, _ = standings.tally(state, bidder.name)
     overlap = dict.fromkeys(list(bidder.expert.domains)[:1], 1.0)
     return {
         "name": bidder.name,
@@ -250,8 +267,8 @@ def _entry(bidder: Bidder, state: Json) -> Json:
         "department": bidder.expert.department,
         "domains": list(bidder.expert.domains),
         "description": bidder.expert.description,
-        "right": record["right"],
-        "outcomes": record["right"] + record["wrong"],
+        "right": right,
+        "outcomes": outcomes,
         "p_success": standings.p_success(state, bidder.name, overlap, 1.0)[0],
     }
 

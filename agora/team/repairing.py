@@ -107,7 +107,9 @@ class Repairing:
         evidence: Json = row["evidence"]
         before = _known(evidence, bench.workspace.head) or await self._run_tests(bench)
         report = reports.report(before, evidence)
+        entered = await _on_a_copy(bench, lambda tree, _: reports.entries(before, tree))
         found = {"base": bench.workspace.head, "before": before.as_json(), "report": report}
+        found |= {"entries": entered}
         await self.watching.add_evidence(opportunity_id, found)
         return report
 
@@ -117,7 +119,7 @@ class Repairing:
         """Search for a patch and propose the best one; return its id, and how many were tried."""
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
-        target = reports.target(TestRun.model_validate(evidence["before"]), attempt)
+        target = _target(evidence, attempt)
         if target is None:
             return None, 0
         act = Act(kind="run_tests", subject=f"search {bench.workspace.root}", actor="repairer")
@@ -135,8 +137,7 @@ class Repairing:
     async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:
         """Return whether a further attempt would look for anything else."""
         row = await self.watching.find(opportunity_id)
-        before = TestRun.model_validate(row["evidence"]["before"])
-        return reports.target(before, attempt) is not None
+        return _target(row["evidence"], attempt) is not None
 
     async def give_up(self, opportunity_id: str, tried: int) -> str:
         """Close an opportunity without a patch, and return why in one sentence."""
@@ -168,7 +169,8 @@ class Repairing:
                 tree,
                 bench.command,
                 before,
-                timeout_s=bench.order.timeout_s or limits.timeout_s,
+                # What is smaller gets less: all attempts together stay below twice the limit.
+                timeout_s=(bench.order.timeout_s or limits.timeout_s) / 2**attempt,
                 candidates=limits.candidates,
                 seed=bench.order.seed + attempt,
                 workers=WORKERS,
@@ -252,6 +254,11 @@ async def _on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
 def _copy(workspace: Workspace) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="agora-bench-") as folder:
         yield pristine(workspace, workspace.head, Path(folder, "tree"))
+
+
+def _target(evidence: Json, attempt: int) -> TestRun | None:
+    before = TestRun.model_validate(evidence["before"])
+    return reports.target(before, attempt, evidence["entries"])
 
 
 def _known(evidence: Json, head: str) -> TestRun | None:

@@ -2,8 +2,8 @@
 
 import os
 import sys
+from typing import Any
 
-import click
 import typer
 
 from agora.app.cli import (
@@ -20,6 +20,8 @@ from agora.app.cli import (
     tools,
 )
 from agora.app.cli.output import INTERRUPTED, fail
+
+Misuse: Any = typer.BadParameter.__bases__[0]  # typer does not export what its parser raises
 
 app = typer.Typer(
     name="agora",
@@ -49,9 +51,9 @@ def main() -> None:
         command = typer.main.get_command(app)
         code = command.main(prog_name="agora", standalone_mode=False)
         sys.stdout.flush()
-    except click.UsageError as error:
+    except Misuse as error:
         code = fail(error.format_message(), _usage(error), "usage", 2, as_json)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         code = fail("interrupted", "", "interrupted", INTERRUPTED, as_json)
     except BrokenPipeError:
         # Whoever read us has read enough; Python would complain of it once more at its end.
@@ -60,5 +62,5 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _usage(error: click.UsageError) -> str:
+def _usage(error: Any) -> str:
     return f"{error.ctx.command_path} --help" if error.ctx else "agora --help"

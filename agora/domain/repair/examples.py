@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agora.domain.repair.trials import Failure
+from agora.domain.repair.trials import Failure, TestRun
 
 
 def expected_answers(tree: Path, failures: Sequence[Failure]) -> tuple[str, ...]:
@@ -15,6 +15,17 @@ def expected_answers(tree: Path, failures: Sequence[Failure]) -> tuple[str, ...]
             for answer in _answers(tree / path, line):
                 found[answer] = None
     return tuple(found)
+
+
+def known_constants(tree: Path, before: TestRun) -> frozenset[str]:
+    """Return the constants of the files whose tests fail, as Python writes them."""
+    files = {name.partition("::")[0] for name in before.failing}
+    return frozenset(
+        repr(node.value)
+        for file in files
+        for node in ast.walk(_parsed(tree / file))
+        if isinstance(node, ast.Constant)
+    )
 
 
 def _answers(path: Path, line: int) -> Iterator[str]:

@@ -171,7 +171,10 @@ def _findings(texts: Texts, changed: Texts) -> Iterator[tuple[str, Finding]]:
         if path in texts and suspicions.is_noop(old, new):
             yield path, Finding("noop", 1, "nothing changes but text that does nothing")
         if path not in texts:
-            yield path, Finding("new_file", 1, "a repair that needs a new file is read first", False)
+            yield (
+                path,
+                Finding("new_file", 1, "a repair that needs a new file is read first", False),
+            )
         yield from ((path, one) for one in _gained(old, new, local))
         yield from ((path, one) for one in suspicions.findings(old, new, known))
 

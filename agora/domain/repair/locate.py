@@ -12,14 +12,24 @@ from agora.domain.repair.trials import Failure
 NEAR = 0.15  # how much a line gains by standing in the traceback of a failure
 
 
+class Call(Contract):
+    """A call that a test makes, its arguments as text."""
+
+    path: str
+    name: str
+    arguments: tuple[str, ...]
+
+
 class Observation(Contract):
     """What one test executed: lines by path, and the types that local variables held."""
 
     id: str
     passed: bool
-    seconds: float
+    seconds: float  # of the processor, under observation
+    late: bool = False
     lines: dict[str, tuple[int, ...]]
     types: dict[str, dict[str, str]] = {}  # by path:line of the function
+    calls: tuple[Call, ...] = ()
 
 
 Line = tuple[str, int]

@@ -10,7 +10,9 @@ import sys
 # The current folder is the tree under test: it must not shadow what is imported here.
 sys.path[:] = [place for place in sys.path if place]
 
+import ast  # noqa: E402
 import gc  # noqa: E402
+import hashlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import select  # noqa: E402
@@ -167,6 +169,7 @@ class Tracer:
         self.lines: Dict[str, Set[int]] = {}
         self.known: Dict[str, Optional[Set[int]]] = {}
         self.types: Dict[str, Dict[str, str]] = {}  # of locals, by path:line of their function
+        self.calls: List[Json] = []  # of functions of the tree, as other files make them
 
     def enter(self, frame: FrameType, event: str, argument: object) -> Optional[Callable[..., Any]]:
         """Follow frames of the tree only."""
@@ -178,6 +181,7 @@ class Tracer:
         lines = self.known[file]
         if lines is None:
             return None
+        self.called(frame)
 
         def follow(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
             lines.add(frame.f_lineno)
@@ -186,6 +190,27 @@ class Tracer:
             return follow
 
         return follow
+
+    def called(self, frame: FrameType) -> None:
+        """Remember with which plain values another file calls a function."""
+        code, caller = frame.f_code, frame.f_back
+        if caller is None or caller.f_code.co_filename == code.co_filename or len(self.calls) > 30:
+            return
+        if self.known.get(caller.f_code.co_filename) is None or not code.co_argcount:
+            return
+        names = code.co_varnames[: code.co_argcount]
+        arguments = [repr(frame.f_locals.get(name)) for name in names]
+        if sum(map(len, arguments)) < 2000:
+            place = {"path": place_of(code.co_filename), "name": code.co_name}
+            self.calls.append({**place, "arguments": arguments})
+
+    def learn(self, error: BaseException) -> None:
+        """Look into the functions that an exception has ended, most of all a late one."""
+        traceback = error.__traceback__
+        while traceback is not None:
+            if self.known.get(traceback.tb_frame.f_code.co_filename) is not None:
+                self.leave(traceback.tb_frame)
+            traceback = traceback.tb_next
 
     def leave(self, frame: FrameType) -> None:
         """Remember what kind of value each local variable held at the end."""
@@ -204,20 +229,24 @@ def observe(items: List[Any], pipe: int, each_s: float) -> None:
     """Run each test under the tracer and write what it executed."""
     signal.signal(signal.SIGALRM, late)
     for item, after in zip(items, [*items[1:], None]):
-        tracer, passed, started = Tracer(), True, time.process_time()
+        tracer, passed = Tracer(), True
+        started, began = time.process_time(), time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, each_s)
         sys.settrace(tracer.enter)
         try:
             run_item(item, after)
-        except BaseException:
+        except BaseException as error:
             passed = False
+            sys.settrace(None)
+            tracer.learn(error)
         finally:
             sys.settrace(None)
             signal.setitimer(signal.ITIMER_REAL, 0)
         lines = {path: sorted(seen) for path, seen in tracer.lines.items()}
         seconds = time.process_time() - started
         frame = {"id": item.nodeid, "passed": passed, "seconds": seconds, "lines": lines}
-        frame["types"] = tracer.types
+        frame["late"] = time.monotonic() - began >= each_s
+        frame.update(types=tracer.types, calls=tracer.calls)
         os.write(pipe, (json.dumps(frame) + "\n").encode())
 
 
@@ -241,7 +270,10 @@ class Rehearsal:
         gc.freeze()
         for line in sys.stdin.buffer:
             batch = json.loads(line)
-            self.answer({"verdicts": self.tried(batch)})
+            if "calls" in batch:
+                self.answer({"behaviours": self.probed(batch)})
+            else:
+                self.answer({"verdicts": self.tried(batch)})
         return True
 
     def answer(self, frame: Json) -> None:
@@ -293,16 +325,49 @@ class Rehearsal:
     def passes(self, candidate: Json, items: List[Any]) -> bool:
         """Return whether all tests pass with this candidate's edits in place."""
         try:
-            for path, edits in candidate.items():
-                self.modules[path].replace([(a, b, text) for a, b, text in edits])
+            self.replace(candidate)
         except BaseException:
             return False
         return run_all(items)
+
+    def probed(self, batch: Json) -> List[List[str]]:
+        """Return what each candidate answers to each call; shorter where it was too slow."""
+        behaviours = []
+        for candidate in batch["candidates"]:
+            for path in (*candidate, *(call["path"] for call in batch["calls"])):
+                self.module(path)
+
+            def work(pipe: int, candidate: Json = candidate) -> None:
+                signal.setitimer(signal.ITIMER_PROF, batch["deadline_s"])
+                self.replace(candidate)
+                for call in batch["calls"]:
+                    function = vars(self.loaded[call["path"]])[call["name"]]
+                    os.write(pipe, behaviour(function, call["arguments"]).encode() + b"\n")
+
+            said = forked(work, batch["deadline_s"] * WALL + 1)
+            behaviours.append(said.decode().splitlines())
+        return behaviours
+
+    def replace(self, candidate: Json) -> None:
+        """Put a candidate's edits in place."""
+        for path, edits in candidate.items():
+            self.modules[path].replace([(a, b, text) for a, b, text in edits])
 
     def module(self, path: str) -> None:
         """Load what is known of one file, once."""
         if path not in self.modules:
             self.modules[path] = Module(path, self.functions, self.loaded)
+
+
+def behaviour(function: Callable[..., Any], texts: List[str]) -> str:
+    """Return a mark of what a call answers and does to its arguments; "!" for an exception."""
+    arguments = [ast.literal_eval(text) for text in texts]
+    try:
+        answer = function(*arguments)
+        text = f"{answer!r} {arguments!r}"
+    except BaseException as error:
+        return f"!{type(error).__name__}"
+    return f"{type(answer).__name__} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _file(module: ModuleType) -> str:

@@ -1,6 +1,8 @@
 """What fails in a workspace, as people read it, and what a search is to mend of it."""
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from agora.domain.contracts import Json
 from agora.domain.repair.trials import Failure, TestRun
@@ -40,28 +42,50 @@ def _why(failure: Failure | None) -> str:
     return f"{said}{place}" + (f" ({values})" if values else "")
 
 
-def target(before: TestRun, attempt: int) -> TestRun | None:
+def target(before: TestRun, attempt: int, entries: Mapping[str, str]) -> TestRun | None:
     """Return the run with those failing tests only that this attempt is to mend; None: no more.
 
-    First all of them; where no one patch mends them all, those that fail at one place.
+    First all of them; where no one patch mends them all, those of one function after the other.
     """
     if not before.failing:
         return None
-    groups = [list(before.failing), *_by_place(before)]
+    groups = [list(before.failing), *_by_entry(before, entries)]
     if attempt >= len(groups) or (attempt and len(groups) == 2):
-        return None  # with one place only there is nothing smaller to try
+        return None  # with one function only, mending a part would be guessing
     left_out = set(before.failing) - set(groups[attempt])
     outcomes = {name: what for name, what in before.outcomes.items() if name not in left_out}
     return TestRun.model_validate(before.model_dump() | {"outcomes": outcomes})
 
 
-def _by_place(before: TestRun) -> list[list[str]]:
-    places: dict[object, list[str]] = {}
+def _by_entry(before: TestRun, entries: Mapping[str, str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
     for name in before.failing:
-        failure = before.failures.get(name)
-        tested = name.partition("::")[0]
-        frames = [frame for frame in failure.frames if frame[0] != tested] if failure else []
-        # A wrong result raises in the test itself: then the called function is the place.
-        place = frames[-1] if frames else (failure.call.partition("(")[0] if failure else name)
-        places.setdefault(place, []).append(name)
-    return sorted(places.values(), key=len, reverse=True)
+        groups.setdefault(entries.get(name, name), []).append(name)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def entries(before: TestRun, tree: Path) -> dict[str, str]:
+    """Return for each failing test the function of the tree that it enters."""
+    return {
+        name: _entry(name.partition("::")[0], before.failures.get(name), tree)
+        for name in before.failing
+    }
+
+
+def _entry(test_path: str, failure: Failure | None, tree: Path) -> str:
+    if failure is None:
+        return test_path
+    if frames := [frame for frame in failure.frames if frame[0] != test_path]:
+        return _function_at(tree / frames[0][0], frames[0][1])
+    return failure.call.partition("(")[0]
+
+
+def _function_at(path: Path, line: int) -> str:
+    try:
+        module = ast.parse(path.read_text("utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return path.name
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    around = [one for one in module.body if isinstance(one, kinds)]
+    names = [one.name for one in around if one.lineno <= line <= (one.end_lineno or line)]
+    return names[0] if names else path.name

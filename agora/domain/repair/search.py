@@ -18,7 +18,8 @@ from agora.domain.contracts import Json
 from agora.domain.errors import SandboxFailedError
 from agora.domain.repair.diffs import diff_of
 from agora.domain.repair.edits import Attempt, pairs, singles
-from agora.domain.repair.examples import expected_answers
+from agora.domain.repair.examples import expected_answers, known_constants
+from agora.domain.repair.imagine import imagined
 from agora.domain.repair.locate import Observation, suspicion, types_of
 from agora.domain.repair.rank import ranked
 from agora.domain.repair.sandbox import Running, Sandbox
@@ -41,6 +42,8 @@ SHORTEST_S = 0.05
 PATIENCE = 10  # times the deadline for what ran late, when nothing else was found
 MARGIN = 2.0  # how much costlier than the cheapest survivor another may be
 BESIDE = 40  # passing tests that are observed for the spectrum
+COMPARED = 60  # survivors that are compared on generated inputs
+PROBED_S = 0.3  # of the processor, for all of these
 CONFIRMED = 8  # survivors that are tested again from a fresh copy
 
 
@@ -87,7 +90,8 @@ def search(
     with ExitStack() as stack:
         rehearsals = hunt.rehearsals(stack, workers)
         found = hunt.survivors(rehearsals, candidates)
-        chosen = ranked(found, hunt.sources, before, seed)
+        known = known_constants(tree, before)
+        chosen = ranked(found, hunt.behaviours(rehearsals[0], found, seed), known)
     confirmed = tuple(_candidate(tree, attempt, reasons) for attempt, reasons in chosen[:CONFIRMED])
     return Search(hunt.tried, time.monotonic() - started, confirmed)
 
@@ -189,7 +193,7 @@ class Hunt:
     @property
     def _deadline_s(self) -> float:
         """Return what one candidate may take of the processor, for all tests together."""
-        ended = [test.seconds for test in self.observed if test.seconds < 0.9 * self._each_s]
+        ended = [test.seconds for test in self.observed if not test.late]
         return SHORTEST_S + 4 * sum(ended)
 
     def _sources(self, files: Sequence[str]) -> Iterator[Source]:
@@ -217,6 +221,20 @@ class Hunt:
         cheapest = min((attempt.cost for attempt in self.found), default=0.0)
         near = [attempt for attempt in self.found if attempt.cost <= cheapest + MARGIN]
         return sorted(near, key=lambda attempt: attempt.cost)
+
+    def behaviours(
+        self, rehearsal: Rehearsal, attempts: Sequence[Attempt], seed: int
+    ) -> list[tuple[str, ...]]:
+        """Return what each attempt answers to generated calls like those of the tests."""
+        calls = imagined([call for test in self.observed for call in test.calls], seed)
+        if len(attempts) < 2 or not calls or self._is_over:
+            return []
+        order = {
+            "calls": [call.as_json() for call in calls],
+            "candidates": [attempt.parts for attempt in attempts[:COMPARED]],
+            "deadline_s": self._deadline_s + PROBED_S,
+        }
+        return [tuple(behaviour) for behaviour in rehearsal.ask(order)["behaviours"]]
 
     @property
     def _is_over(self) -> bool:

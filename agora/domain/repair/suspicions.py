@@ -141,7 +141,9 @@ def _memorised(
     learnt = known - before - PLAIN - CODECS
     for node in fresh:
         if isinstance(node, ast.Compare):
-            is_equality = any(isinstance(op, ast.Eq | ast.In | ast.NotEq | ast.NotIn) for op in node.ops)
+            is_equality = any(
+                isinstance(op, ast.Eq | ast.In | ast.NotEq | ast.NotIn) for op in node.ops
+            )
             if is_equality and (held := _held(node, learnt)):
                 yield Finding("memorises", node.lineno, f"asks for {held}, as a test does", False)
         if isinstance(node, ast.MatchValue) and (held := _held(node, learnt)):

@@ -169,6 +169,7 @@ async def test_a_wait_beyond_the_deadline_is_no_wait(server: ModelServer, vendor
 def test_a_second_event_loop_asks_as_well(server: ModelServer, vendor: Vendor) -> None:
     for _ in range(3):
         assert asyncio.run(asked(server, vendor)).text == FOX
+        assert server.last.headers["connection"] == "close"
 
 
 @BOTH

@@ -137,7 +137,7 @@ def test_an_offer_is_made_of_standings_and_terms() -> None:
         state = standings.step(state, event | {"latency_s": 3.0})
     ask = Ask({"law": 1.0}, STAKES, deadline_s=60)
     made = offer(state, "a", "m", ask, Terms(lambda tokens: tokens * 1e-6, queue_s=4, load=2))
-    assert made.p_success > 0.9 and made.service_s == 3.0 and made.load == 2
+    assert made.p_success > 0.9 and made.service_s == pytest.approx(3.0, rel=0.1) and made.load == 2
     assert made.cost_usd == pytest.approx(0.0001, rel=0.3)
     assert not made.barred and not made.resting
 

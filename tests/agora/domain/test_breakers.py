@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from agora.domain import breakers
 from agora.domain.contracts import Json
 
@@ -24,7 +26,7 @@ STEADY = [took(2.0)] * 100
 
 def test_an_unknown_server_is_healthy_and_as_quick_as_declared() -> None:
     assert breakers.health(None) == 1.0
-    assert breakers.latency_s(None, 7.0) == 7.0
+    assert breakers.latency_s(None, 100, 7.0) == 7.0
     assert breakers.breaker(None) == "closed"
 
 
@@ -45,7 +47,16 @@ def test_one_slow_call_costs_nothing() -> None:
 
 def test_the_first_slow_call_of_a_cold_server_does_not_become_its_usual_pace() -> None:
     server = after(took(30.0), *[took(2.0)] * 100)
-    assert server["usual_s"] < 3.0
+    assert breakers.latency_s(server, 0, 9.0) == pytest.approx(2.0)
+    assert breakers.health(server) == 1.0
+
+
+def test_a_long_answer_is_no_sign_of_a_slow_server() -> None:
+    long = [took(20.0) | {"tokens_out": 950}] * 5
+    short = [took(2.0) | {"tokens_out": 50}] * 20
+    server = after(*short, *long)
+    assert breakers.health(server) == 1.0
+    assert breakers.latency_s(server, 450, 99.0) == pytest.approx(10.0)
 
 
 def test_faults_cost_weight_until_they_are_past() -> None:

@@ -192,7 +192,12 @@ async def test_the_schema_is_told_to_the_server(server: ModelServer, vendor: Ven
 async def test_ollama_is_told_how_much_to_hold_and_to_say(server: ModelServer) -> None:
     await asked(server, "ollama", answer_tokens=77)
     assert server.last.body["options"] == {"num_ctx": 4096, "num_predict": 77}
-    assert server.last.body["stream"] is True
+    assert (server.last.body["stream"], server.last.body["think"]) == (True, True)
+
+
+async def test_a_model_that_cannot_think_is_not_told_to(server: ModelServer) -> None:
+    await asked(server, "ollama", model=model_of(server, "ollama", capabilities=()))
+    assert server.last.body.get("think") is None
 
 
 async def test_openai_is_told_to_count_and_when_to_stop(server: ModelServer) -> None:

@@ -82,7 +82,7 @@ def test_every_json_type_becomes_a_schema() -> None:
         '@pytest.fixture\ndef f(a: int) -> int:\n    """A fixture."""',
         'class A:\n    def f(self, a: int) -> int:\n        """A method."""',
         "def f(a: int) -> int:\n",
-        'x = "\\d"\ndef f(a: "int[") -> int:\n    """Odd."""',
+        'def f(a: "int[") -> int:\n    """Odd."""',
     ],
 )
 def test_what_cannot_be_called_with_json_is_no_tool(source: str) -> None:
@@ -119,6 +119,11 @@ def test_what_can_reach_the_network_can_send() -> None:
     source = 'import urllib.request\ndef get(url: str) -> str:\n    """Get a page."""'
     assert tools(source)["calculator.get"].tags == ("network", "sends")
     assert tools(source.replace(".request", ".parse"))["calculator.get"].tags == ()
+
+
+def test_bad_style_in_a_file_is_not_our_business() -> None:
+    found = tools('x = "\\d"\ndef f(a: int) -> int:\n    """Return a."""')
+    assert list(found) == ["calculator.f"]
 
 
 def test_a_file_that_does_not_parse_hides_no_other() -> None:

@@ -68,9 +68,9 @@ DOCUMENTS = [
 @pytest.mark.parametrize(
     ("question", "path", "line", "words"),
     [
-        ("Which Python version do I need?", "README.md", 7, "Python 3.11 or newer"),
+        ("Which Python is needed?", "README.md", 7, "Python 3.11 or newer"),
         ("What is the default currency of receipts?", "README.md", 12, "`EUR` by default"),
-        ("When are old receipts deleted?", "README.md", 12, "every night at 02:00"),
+        ("When are receipts deleted?", "README.md", 12, "every night at 02:00"),
         ("What discount does a regular customer get?", "till/prices.py", 8, "in per cent"),
         ("When is a customer regular?", "till/prices.py", 12, "after five purchases"),
         ("How do I install Till?", "README.md", 7, "pip install till"),
@@ -125,7 +125,6 @@ def test_instructions_in_a_document_are_quoted_and_nothing_else() -> None:
     assert outcome.tool_calls == ()
     quoted = outcome.answer.partition("\n\n(docs/refunds.md:3)")[0]
     assert all(line.startswith("> ") for line in quoted.splitlines())
-    assert set(type(outcome).model_fields) >= outcome.model_fields_set
 
 
 def test_secrets_are_not_quoted() -> None:
@@ -167,7 +166,7 @@ def test_underlined_headings_and_sections_are_headings() -> None:
 
 def test_words_are_found_inflected_and_names_in_their_parts() -> None:
     assert terms("installing") == terms("installed") == terms("installs")
-    assert terms("readFile") == ["readfil", "read", "file"] or "read" in terms("readFile")
+    assert terms("readFile") == ["readfile", "read", "file"]
     assert {"keep_receipts", "keep"} <= set(terms("keep_receipts"))
 
 

@@ -143,7 +143,7 @@ def test_a_probe_is_due_once_in_fifty_tasks_and_only_after_a_fall() -> None:
 def test_what_was_not_judged_teaches_only_speed() -> None:
     state = after(*[event(None, latency_s=2.0) for _ in range(10)])
     assert p_success(state, "a@m", {"law": 1.0})[0] == pytest.approx(0.6)
-    assert standings.expected_latency(state, "a@m", 99.0) == 2.0
+    assert standings.expected_latency(state, "a@m", 0, 99.0) == pytest.approx(2.0)
 
 
 def claims(claimed: float, p: float, count: int, **more: Any) -> list[dict[str, Any]]:

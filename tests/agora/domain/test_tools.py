@@ -64,6 +64,14 @@ def leave(how: str) -> int:
     if how == "hang":
         while True:
             pass
+    if how == "flood":
+        os.write(1, b"x" * 2_000_000)
+    if how == "slip":
+        for fd in range(3, 9):
+            try:
+                os.write(fd, b'\\n{"value": "slipped in"}\\n')
+            except OSError:
+                pass
     if how == "forge":
         sys._getframe(2).f_locals["request"]["nonce"] = "forged"
     return 1
@@ -141,7 +149,8 @@ class NoWalls:
             )
         except subprocess.TimeoutExpired:
             return Finished(-9, b"", True, timeout_s)
-        return Finished(done.returncode, done.stdout + done.stderr, False, 0.0)
+        output = (done.stdout + done.stderr)[:1_000_000]
+        return Finished(done.returncode, output, False, 0.0)
 
 
 @pytest.fixture
@@ -189,6 +198,11 @@ def test_a_tool_that_leaves_takes_nobody_along(tree: Path, how: str, error: str)
 def test_a_tool_that_hangs_is_stopped(tree: Path) -> None:
     told = result(tree, f"{TILL}.leave", timeout_s=1, how="hang")
     assert told.fault == "TimeoutError: gave no result within 1 s"
+
+
+@pytest.mark.parametrize("how", ["flood", "slip"])
+def test_a_result_is_told_from_whatever_else_comes_out(tree: Path, how: str) -> None:
+    assert result(tree, f"{TILL}.leave", how=how).value == 1
 
 
 def test_a_forged_result_is_none(tree: Path) -> None:

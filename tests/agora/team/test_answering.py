@@ -44,7 +44,9 @@ async def test_an_expert_calls_a_tool_of_the_workspace(hire: Hire, workspace: st
     assert call["result"] == 3.0
     told = await staff.events("tool.judged")
     assert [event["is_right"] for event in told] == [True]
-    acts = await ask(staff.team, "SELECT kind FROM acts WHERE actor <> 'librarian' ORDER BY began_at")
+    acts = await ask(
+        staff.team, "SELECT kind FROM acts WHERE actor <> 'librarian' ORDER BY began_at"
+    )
     assert [act["kind"] for act in acts] == ["ask_model", "call_tool", "ask_model"]
 
 
@@ -128,8 +130,6 @@ async def test_whoever_streams_a_run_sees_the_award_and_the_words(hire: Hire) ->
     staff = hire(lambda messages: "one two three")
     config: Any = {"configurable": {"thread_id": "streamed"}}
     asked = {"task": {"text": "Count to three"}}
-    told = [
-        piece async for piece in staff.task.astream(asked, config, stream_mode="custom")
-    ]
+    told = [piece async for piece in staff.task.astream(asked, config, stream_mode="custom")]
     assert told[0]["kind"] == "award" and told[0]["expert"].endswith("@qwen3:8b")
     assert "".join(one["text"] for one in told[1:]) == "one two three"

@@ -84,7 +84,9 @@ async def test_who_was_right_before_bids_higher(hire: Hire) -> None:
     market = hire().team.market
     task = AgentTask(id="t", text="Prove the theorem of algebra")
     plan = {"mix": market.mix(task)}
-    assert market.mix(task)["mathematics"] > 0.5 and market.mix(task.but(domain="law")) == {"law": 1}
+    assert market.mix(task)["mathematics"] > 0.5 and market.mix(task.but(domain="law")) == {
+        "law": 1
+    }
 
     async def bid_of(expert: str) -> float:
         bids = (await market.hold(task, plan, [])).auction.bids

@@ -1,0 +1,123 @@
+import asyncio
+from dataclasses import replace
+
+from agora.domain.contracts import Act, ActOutcome, Case
+from agora.domain.models import Spent
+from agora.team import Team
+from memory import acts
+from memory.database import Row
+from tests.conftest import ask
+
+HERE = Case("case", "thread", "stage", None)
+PAID = Act(kind="ask_model", subject="m", actor="e@m", cost_usd=0.5, budgets=("day", "task"))
+DONE = ActOutcome(result={"n": 1}, cost_usd=0.2, tokens=7)
+
+
+async def begun(team: Team, act: Act = PAID, **caps: float) -> list[str]:
+    """Reserve and begin as an act does; return the budgets that have too little."""
+    async with team.database.transaction() as connection:
+        for name, cap in (caps or {"day": 1.0, "task": 1.0}).items():
+            await acts.open_budget(connection, name, cap)
+    async with team.database.transaction() as connection:
+        if short := await acts.reserve(connection, act):
+            await connection.rollback()
+            return short
+        assert await acts.begin(connection, HERE, act)
+        return []
+
+
+async def budget(team: Team, name: str = "day") -> tuple[float, float]:
+    (row,) = await ask(team, "SELECT reserved_usd, spent_usd FROM budgets WHERE name = %s", name)
+    return float(row["reserved_usd"]), float(row["spent_usd"])
+
+
+async def act_of(team: Team) -> Row:
+    (row,) = await ask(team, "SELECT * FROM acts")
+    return row
+
+
+async def test_a_settled_act_gives_its_reservation_back_and_books_its_cost(team: Team) -> None:
+    assert await begun(team) == [] and await budget(team) == (0.5, 0)
+    async with team.database.transaction() as connection:
+        await acts.settle(connection, PAID.key(HERE), DONE)
+    assert await budget(team) == await budget(team, "task") == (0, 0.2)
+    row = await act_of(team)
+    assert (row["status"], row["result"], row["tokens"]) == ("done", {"n": 1}, 7)
+    async with team.database.transaction() as connection:
+        await acts.settle(connection, PAID.key(HERE), DONE)
+    assert await budget(team) == (0, 0.2), "settled once, however often it is said"
+
+
+async def test_a_failure_costs_what_it_knows_of_or_all_that_was_reserved(team: Team) -> None:
+    await begun(team)
+    spent = Spent(tokens_in=3, tokens_out=2, cost_usd=0.1)
+    async with team.database.transaction() as connection:
+        await acts.settle(connection, PAID.key(HERE), None, spent)
+    assert await budget(team) == (0, 0.1) and (await act_of(team))["tokens"] == 5
+
+    await begun(team)
+    async with team.database.transaction() as connection:
+        await acts.settle(connection, PAID.key(HERE), None)
+    assert await budget(team) == (0, 0.6)
+    row = await act_of(team)
+    assert (row["status"], row["attempt"], float(row["cost_usd"])) == ("failed", 2, 0.6)
+
+
+async def test_an_act_that_is_open_or_done_is_not_begun_again(team: Team) -> None:
+    await begun(team)
+    async with team.database.transaction() as connection:
+        assert not await acts.begin(connection, HERE, PAID)
+        await acts.settle(connection, PAID.key(HERE), DONE)
+        assert not await acts.begin(connection, HERE, PAID)
+        assert await acts.begin(connection, replace(HERE, round=1), PAID)
+
+
+async def test_the_tightest_budget_decides_and_is_named(team: Team) -> None:
+    assert await begun(team, day=9.0, task=0.4) == ["task"]
+    assert await begun(team, PAID.but(budgets=("day", "nobody's"))) == ["nobody's"]
+    async with team.database.transaction() as connection:
+        assert await acts.left(connection, ["day", "task"]) == 0.4
+        assert await acts.left(connection, ["nobody's"]) is None
+
+
+async def test_what_costs_nothing_needs_no_money(team: Team) -> None:
+    assert await begun(team, PAID.but(cost_usd=0), day=0.0, task=0.0) == []
+
+
+async def test_many_at_once_never_pass_the_cap(team: Team) -> None:
+    wanted = [PAID.but(cost_usd=0.01, ordinal=n, budgets=("b", "a")) for n in range(20)]
+    wanted = [act.but(budgets=act.budgets[:: 1 if act.ordinal % 2 else -1]) for act in wanted]
+    async with team.database.transaction() as connection:
+        await acts.open_budget(connection, "a", 0.05)
+        await acts.open_budget(connection, "b", 1.0)
+
+    async def reserve(act: Act) -> list[str]:
+        async with team.database.transaction() as connection:
+            if short := await acts.reserve(connection, act):
+                await connection.rollback()
+            return short
+
+    given = await asyncio.gather(*map(reserve, wanted))
+    assert given.count([]) == 5 and given.count(["a"]) == 15
+    assert await budget(team, "a") == await budget(team, "b") == (0.05, 0)
+
+
+async def test_sums_of_money_come_out_even(team: Team) -> None:
+    for ordinal in range(10):
+        act = PAID.but(cost_usd=0.1, ordinal=ordinal)
+        assert await begun(team, act) == []
+    assert await begun(team, PAID.but(cost_usd=0.0001, ordinal=99)) == ["day", "task"]
+
+
+async def test_what_a_case_has_cost_and_who_is_busy(team: Team) -> None:
+    await begun(team)
+    await begun(team, PAID.but(ordinal=1, actor="other@m", cost_usd=0.1))
+    async with team.database.transaction() as connection:
+        assert await acts.busy(connection) == {"e@m": 1, "other@m": 1}
+        await acts.settle(connection, PAID.key(HERE), DONE)
+        assert await acts.busy(connection) == {"other@m": 1}
+        assert await acts.spent(connection, "case") == {"cost_usd": 0.2, "tokens": 7}
+        assert await acts.spent(connection, "another") == {"cost_usd": 0.0, "tokens": 0}
+    await ask(team, "UPDATE acts SET began_at = began_at - interval '1 hour' RETURNING 1")
+    async with team.database.transaction() as connection:
+        assert await acts.busy(connection) == {}, "whoever began it has died long ago"

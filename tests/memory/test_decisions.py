@@ -1,0 +1,147 @@
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agora.domain.settings import Settings
+from agora.domain.signing import Signer, canonical, link
+from agora.team import Team
+from memory.database import Row
+from memory.decisions import Decisions, Finding, export, newest
+from tests.conftest import ask
+from tests.reading import ROOT
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from agora.domain.signing import Signer
+from memory.database import Database, ExternalPostgres
+from memory.decisions import Decisions
+
+async def main() -> None:
+    database, decisions = Database(ExternalPostgres(sys.argv[1])), Decisions(Signer(Path(sys.argv[2])))
+    for number in range(40):
+        async with database.transaction() as connection:
+            row = await decisions.append(connection, {"resource": f"{sys.argv[3]} {number}"})
+        decisions.keep_head(row)
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+async def recorded(team: Team, count: int = 5) -> list[Row]:
+    return [await team.acting.record("test", f"entry {n}", "allow") for n in range(count)]
+
+
+async def verified(team: Team) -> Finding:
+    async with team.database.transaction() as connection:
+        return await team.acting.decisions.verify(connection)
+
+
+async def test_an_empty_log_and_an_untouched_one_are_valid(team: Team) -> None:
+    assert await verified(team) == Finding(0)
+    await recorded(team)
+    assert await verified(team) == Finding(5)
+    async with team.database.transaction() as connection:
+        last = await newest(connection, 2)
+        rows = [row async for row in export(connection)]
+    assert [entry["resource"] for entry in last] == ["entry 3", "entry 4"]
+    assert last[-1]["verdict"] == "allow" and last[-1]["at"].endswith("Z")
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[1]["hash"] == link(rows[0]["hash"], rows[1]["body"])
+
+
+EDIT = "UPDATE decisions SET body = replace(body, 'allow', 'deny') WHERE seq = 3 RETURNING 1"
+DELETE = "DELETE FROM decisions WHERE seq = 3 RETURNING 1"
+SWAP = """
+WITH gone AS (DELETE FROM decisions WHERE seq IN (3, 4) RETURNING *)
+INSERT INTO decisions SELECT 7 - seq + 100, body, hash, signature FROM gone RETURNING 1
+"""
+TRUNCATE = "DELETE FROM decisions WHERE seq > 2 RETURNING 1"
+UNSIGNED = "UPDATE decisions SET signature = repeat('0', 128) WHERE seq = 3 RETURNING 1"
+
+
+@pytest.mark.parametrize(
+    ("statements", "reason"),
+    [
+        ([EDIT], "content or its place"),
+        ([DELETE], "entry 3 is gone"),
+        ([SWAP, "UPDATE decisions SET seq = seq - 100 WHERE seq > 100 RETURNING 1"], "its place"),
+        ([TRUNCATE], "entries 3 to 5 are gone"),
+        ([UNSIGNED], "signature is not ours"),
+    ],
+    ids=["edited", "deleted", "reordered", "cut", "unsigned"],
+)
+async def test_the_first_bad_entry_is_named(team: Team, statements: list[str], reason: str) -> None:
+    await recorded(team)
+    for statement in statements:
+        assert await ask(team, statement)
+    found = await verified(team)
+    assert (found.entries, found.first_bad) == (2, 3) and reason in found.reason
+
+
+async def test_a_chain_forged_with_another_key_is_not_ours(team: Team, tmp_path: Path) -> None:
+    await recorded(team)
+    forger = Signer(tmp_path / "elsewhere")
+    await ask(team, "DELETE FROM decisions WHERE seq = 5 RETURNING 1")
+    (before,) = await ask(team, "SELECT hash FROM decisions WHERE seq = 4")
+    body = canonical({"seq": 5, "action": "test", "verdict": "deny", "key": forger.public})
+    digest = link(before["hash"], body)
+    await ask(
+        team,
+        "INSERT INTO decisions VALUES (5, %s, %s, %s) RETURNING 1",
+        body,
+        digest,
+        forger.sign(digest),
+    )
+    assert (await verified(team)).first_bad == 5
+
+
+async def test_an_end_rewritten_with_our_own_key_is_seen_by_the_head_outside(team: Team) -> None:
+    rows = await recorded(team)
+    await ask(team, "DELETE FROM decisions WHERE seq = 5 RETURNING 1")
+    async with team.database.transaction() as connection:
+        await team.acting.decisions.append(connection, {"action": "other"})
+    found = await verified(team)
+    assert found.first_bad == 5 and "outside of the database" in found.reason
+    kept = json.loads((team.settings.folder / "keys" / "decisions.head").read_text())
+    assert kept["hash"] == rows[-1]["hash"]
+
+
+async def test_the_head_outside_never_goes_back(team: Team) -> None:
+    rows = await recorded(team, 3)
+    decisions: Decisions = team.acting.decisions
+    decisions.keep_head(rows[0])
+    path = team.settings.folder / "keys" / "decisions.head"
+    assert json.loads(path.read_text())["seq"] == 3
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_text("cut sho")
+    decisions.keep_head(rows[2])
+    assert json.loads(path.read_text())["seq"] == 3
+
+
+async def test_an_entry_belongs_to_the_transaction_of_its_writer(team: Team) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with team.database.transaction() as connection:
+            await team.acting.decisions.append(connection, {"action": "test"})
+            raise ZeroDivisionError
+    await recorded(team, 1)
+    assert await verified(team) == Finding(1)
+
+
+async def test_writers_of_one_process_wait_for_each_other(team: Team) -> None:
+    await asyncio.gather(*(recorded(team, 5) for _ in range(4)))
+    assert await verified(team) == Finding(20)
+
+
+async def test_two_processes_make_one_chain(team: Team, settings: Settings) -> None:
+    assert settings.database.url
+    where = [settings.database.url.get_secret_value(), str(settings.folder / "keys")]
+    command = [sys.executable, "-W", "ignore", "-c", WRITER, *where]
+    writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b")]
+    assert [await asyncio.to_thread(writer.wait, 60) for writer in writers] == [0, 0]
+    assert await verified(team) == Finding(80)
