@@ -13,7 +13,7 @@
 It stands alone, and as the node `war_room` of the task graph.
 """
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 
 from nodes.ruling import ruling
 from nodes.seats import seats
@@ -27,5 +27,4 @@ graph = (
     .add_node("ruling", ruling)
     .add_edge(START, "seats")
     .add_edge("seats", "vote")
-    .add_edge("ruling", END)
 )

@@ -25,8 +25,8 @@ INSERT INTO claims AS held
     (thread_id, stage, holder, token, checkpoint_id, is_open, input, expires_at)
 VALUES (%(thread_id)s, %(stage)s, '', nextval('claim_tokens'), '', true, %(input)s,
         clock_timestamp() + %(lease)s)
-ON CONFLICT (thread_id) DO UPDATE SET input = EXCLUDED.input
-WHERE held.is_open OR held.expires_at < clock_timestamp()
+ON CONFLICT (thread_id) DO UPDATE SET input = EXCLUDED.input, stage = EXCLUDED.stage
+WHERE (held.is_open OR held.expires_at < clock_timestamp()) AND held.input IS NULL
 """
 # One statement: ON CONFLICT locks the row and reads its newest version, so two cannot both win.
 CLAIM = """
@@ -67,7 +67,7 @@ async def announce(
 ) -> bool:
     """Write a run down before it begins, so that it is found however early it dies.
 
-    Return False when another run holds the thread.
+    Return False when another run holds the thread, or was announced and has not begun.
     """
     row = {"thread_id": thread_id, "stage": stage, "input": Jsonb(start), "lease": lease}
     return (await connection.execute(ANNOUNCE, row)).rowcount == 1

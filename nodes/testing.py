@@ -26,6 +26,8 @@ async def testing(
     why = f"{verdict.rule}: {verdict.reason}"
     await current.changing.give_up(change_id, why)
     if is_approved or await current.changing.is_by_a_person(change_id):
+        assert state["opportunity"]
+        await current.watching.reopen(state["opportunity"]["id"])
         ended = {"status": "refused", "message": f"the gate refuses the change: {why}"}
         return Command(update=ended, goto="__end__")
     return Command(goto="improving")

@@ -1,4 +1,4 @@
-"""A team with models behind it, and runs of its graphs; `conftest.py` of a folder imports `hire`."""
+"""A team with models behind it, and runs of its graphs; a `conftest.py` imports `hire`."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -30,6 +30,11 @@ def thread(name: str) -> RunnableConfig:
 def plainly(messages: Sequence[Any]) -> str:
     """Say the same to everything, so that all members of a war room agree."""
     return "forty-two"
+
+
+def refusing(messages: Sequence[Any]) -> str:
+    """Answer in a way that does not count: the expert was heard, and has failed."""
+    return "I'm sorry, but I can't help with that."
 
 
 def task_in(messages: Sequence[Any]) -> str:

@@ -13,7 +13,7 @@ from langgraph.types import Command
 from agora import team
 from agora.app.takeover import has_failed, is_waiting, take_over
 from agora.domain.contracts import Json
-from agora.domain.errors import UsageError
+from agora.domain.errors import ClaimHeldError, UsageError
 from graphs.improvement import graph as improvement
 from graphs.task import graph as task
 from graphs.war_room import graph as war_room
@@ -38,6 +38,11 @@ class Runs:
 
         `hear` gets what nodes tell, and the name of each stage that is done.
         """
+        state = await self.graphs[graph].aget_state(_config(thread_id))
+        if state.tasks and not has_failed(state):
+            # A new input would make the old one disappear, and with it an accepted task.
+            hint = f"agora resume {thread_id}, or use another thread"
+            raise ClaimHeldError(f"thread {thread_id} has a run that is not finished", hint)
         lease = timedelta(seconds=team.current().settings.stage.lease_s)
         await team.current().holding.announce(thread_id, FIRST[graph], given, lease)
         return await self._follow(graph, given, thread_id, hear)
@@ -95,7 +100,7 @@ class Runs:
             if mode == "custom":
                 hear(piece)
             elif isinstance(piece, dict):
-                for stage in piece:
+                for stage in piece.keys() & compiled.nodes.keys():  # an interrupt is no stage
                     hear({"kind": "stage", "stage": stage})
         return dict((await compiled.aget_state(config)).values)
 

@@ -16,25 +16,31 @@ PAROLE = 5.0
 """Credit of one that came back."""
 REDEMPTION, SLACK = 3.0, 0.15
 """The sum of (outcome − claim + slack) over probes that brings a bidder back."""
-NEW: Json = {"credit": START, "redemption": 0.0}
+BOAST, BOAST_SLACK = 5.0, 0.10
+"""The sum of (claim − outcome − slack), never below 0, from which a loss is no bad luck."""
+PROBE_EVERY = 100
+"""A bidder without credit is tried on one task in so many: each probe costs what its boasts did."""
+NEW: Json = {"credit": START, "boast": 0.0, "redemption": 0.0}
 
 
 def is_spent(record: Json) -> bool:
     """Return whether a bidder has claimed more than it could do, until its credit was gone."""
-    return bool(record["credit"] <= 0)
+    return bool(record["credit"] <= 0 and record["boast"] >= BOAST)
 
 
 def settled(record: Json, event: Mapping[str, Any]) -> Json:
     """Return a record after one outcome was paid for; probes are not, they only bring back.
 
-    Who bids with what standings say, and no claim of its own, cannot be put out by bad luck.
+    Who bids with what standings say, and no claim of its own, is paid but never put out.
     """
     if is_spent(record):
         return _redeemed(record, event)
     if event.get("is_probe") or not event.get("value_usd"):
         return record
+    claimed, right = event.get("claimed_p"), event["right"]
+    boast = 0.0 if claimed is None else record["boast"] + claimed - right - BOAST_SLACK
     credit = record["credit"] + _earned_usd(event) / event["value_usd"]
-    return record | {"credit": credit if event.get("claimed_p") is not None else max(credit, 1.0)}
+    return record | {"credit": credit, "boast": max(0.0, boast)}
 
 
 def _redeemed(record: Json, event: Mapping[str, Any]) -> Json:
@@ -42,7 +48,7 @@ def _redeemed(record: Json, event: Mapping[str, Any]) -> Json:
     redemption = max(0.0, record["redemption"] + honesty)
     if redemption < REDEMPTION:
         return record | {"redemption": redemption}
-    return record | {"credit": PAROLE, "redemption": 0.0}
+    return record | NEW | {"credit": PAROLE}
 
 
 def _earned_usd(event: Mapping[str, Any]) -> float:

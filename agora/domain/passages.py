@@ -84,14 +84,13 @@ def _text_blocks(lines: Sequence[str]) -> Iterator[Block]:
     start = 0
     for place, line in enumerate([*lines, ""]):
         level, title = _heading(lines, place)
-        if title or not line.strip():
+        if title or not line.strip() or _UNDERLINE.match(line):
             if place > start:
                 yield start, place, " ".join(headings.values())
             start = place + 1
         if title:
             headings = {one: text for one, text in headings.items() if one < level}
             headings[level] = title
-            start = place if level == 0 else start
 
 
 def _heading(lines: Sequence[str], place: int) -> tuple[int, str]:

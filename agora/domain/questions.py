@@ -31,7 +31,6 @@ _THANKS = r"(?:thank(?:s| you)(?: (?:a lot|so much|very much|in advance))?|many 
 _CLOSINGS = (
     re.compile(rf"(?<=[?.!,;])\s*{_THANKS}[\s.!]*$"),
     re.compile(r"(?<!say)(?<!word)(?<!write)(?<!spell)(?<!for)[,?.]?\s+please[\s.!?]*$"),
-    re.compile(r"[\s?!.…,;:]+$"),
 )
 _HESITATION = re.compile(r"\b(?:um+|uh+|uhm|erm|hmm+)\b,? ")
 _TYPOGRAPHY = str.maketrans("’‘“”‐‑−？！，。", "''\"\"---?!,.")
@@ -44,8 +43,8 @@ def normal_form(text: str) -> str:
     whole = " ".join(word if re.match(r"-\w", word) else word.casefold() for word in words)
     short = _HESITATION.sub("", whole)
     for frame in (*_OPENINGS, *_CLOSINGS, *_OPENINGS, *_CLOSINGS):
-        short = frame.sub("", short, count=1)
-    return short or whole
+        short = frame.sub("", short, count=1).rstrip(" ?!…,;:")
+    return short.rstrip(" ?!.…,;:") or whole
 
 
 _PLACE = "in|on|at|for|near|with|under|during|inside|within"
@@ -74,6 +73,8 @@ _SAME = tuple(
         (r"\bhow to\b", "how"),
     )
 )
+LONGEST = 2_000
+"""Characters; longer texts are no questions that anybody types twice, so they have only themselves."""
 _STOP = frozenset(("the", "of", "is", "are", "be", "do", "does"))
 
 
@@ -83,6 +84,8 @@ def key(text: str) -> str:
     One equality look-up replaces the comparison of pairs. Questions with other typing errors or in
     other words have other keys: they are a judge's business.
     """
+    if len(text) > LONGEST:
+        return text
     text = normal_form(text)
     for pattern, plain in _SAME:
         text = pattern.sub(plain, text)

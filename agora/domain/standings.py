@@ -16,7 +16,7 @@ from agora.domain.contracts import Json
 Event = Mapping[str, Any]
 
 PROBE_EVERY = 50
-"""A bidder that lost its share is tried on one task in so many."""
+"""A bidder that fell, or whose server is sick, is tried on one task in so many."""
 GRADED_TASKS = 50
 """So many graded outcomes of a bidder make hope needless."""
 EXPLORING_TASKS = 1000
@@ -46,8 +46,8 @@ def step(state: Json, event: Event) -> Json:
 
 
 def _record(state: Json, bidder: str) -> Json:
-    found: Json = state["bidders"].get(bidder, NEW)
-    return found
+    found: Json = state["bidders"].get(bidder, {})
+    return NEW | found
 
 
 def _server(state: Json, bidder: str) -> Json | None:
@@ -147,7 +147,7 @@ def resting(state: Json, bidder: str, now_s: float | None = None) -> tuple[str, 
     """
     reasons = []
     if credit.is_spent(_record(state, bidder)):
-        reasons.append(f"claimed more than it could do; tried on 1 task in {PROBE_EVERY}")
+        reasons.append(f"claimed more than it could do; tried on 1 task in {credit.PROBE_EVERY}")
     if breaker(state, bidder, now_s) == "open":
         reasons.append(breakers.why_open(_server(state, bidder)))
     return tuple(reasons)
@@ -156,5 +156,8 @@ def resting(state: Json, bidder: str, now_s: float | None = None) -> tuple[str, 
 def is_probe_due(state: Json, bidder: str) -> bool:
     """Return whether a bidder that lost its share should be tried on this task."""
     record = _record(state, bidder)
-    is_away = record["is_fallen"] or credit.is_spent(record) or health(state, bidder) < 0.5
-    return bool(is_away and state["tasks"] - record["last_task"] >= PROBE_EVERY)
+    rested = state["tasks"] - record["last_task"]
+    if credit.is_spent(record):
+        return bool(rested >= credit.PROBE_EVERY)
+    is_away = record["is_fallen"] or health(state, bidder) < 0.5
+    return bool(is_away and rested >= PROBE_EVERY)

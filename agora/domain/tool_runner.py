@@ -42,6 +42,7 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
     sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
     os.dup2(sink, 2)
     told = _call(request)
     left = f"\n{request['nonce']}{json.dumps(told)}\n".encode()

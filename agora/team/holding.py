@@ -22,7 +22,7 @@ class Holding:
             if not await claims.announce(connection, thread_id, stage, start, lease):
                 raise ClaimHeldError(
                     f"another run works on thread {thread_id}",
-                    "wait until it has ended, or use another thread",
+                    f"wait until it has ended; if its process has died: agora resume {thread_id}",
                 )
 
     async def claim(

@@ -19,6 +19,7 @@ from agora.domain.contracts import (
     Opportunity,
     Verdict,
 )
+from agora.domain.errors import ClaimHeldError
 from agora.domain.repair import gate, reports
 from agora.domain.repair.sandbox import Sandbox, choose_sandbox
 from agora.domain.repair.search import Candidate, search
@@ -82,7 +83,10 @@ class Repairing:
         return None
 
     async def detect(self, order: Improvement) -> Opportunity | None:
-        """Return the most pressing opportunity of the workspace, claimed; None if all is well."""
+        """Return the most pressing opportunity of the workspace, claimed; None if all is well.
+
+        Raises ClaimHeldError where tests fail and another run has begun to repair them.
+        """
         bench = await self.open(order)
         root, here = str(bench.workspace.root), case.get()
         recorded = [kind for kind in order.kinds if kind != "failing_tests"]
@@ -99,7 +103,12 @@ class Repairing:
         await self.watching.open_one(
             Opportunity(id="", kind="failing_tests", subject=f"{root}:", evidence=evidence)
         )
-        return await self.watching.claim(here.thread_id, ["failing_tests"], f"{root}:")
+        if found := await self.watching.claim(here.thread_id, ["failing_tests"], f"{root}:"):
+            return found
+        raise ClaimHeldError(
+            f"another run has begun to repair {root}",
+            "agora resume goes on with it, unless it waits: agora approvals list",
+        )
 
     async def investigate(self, order: Improvement, opportunity_id: str) -> str:
         """Add to the opportunity what fails and where, and return it as a readable report."""

@@ -6,7 +6,7 @@ import pytest
 
 from agora.domain.errors import ClaimHeldError
 from tests.conftest import ask, commit, repository
-from tests.running import Hire, task_in, thread
+from tests.running import Hire, refusing, task_in, thread
 
 COLD = ["intake", "pulse", "recall", "planning", "bidding", "execution", "reflection"]
 QUESTION = "What is the capital of France?"
@@ -40,8 +40,8 @@ async def test_an_exact_repeat_is_served_without_asking_a_model(hire: Hire) -> N
 
 
 async def test_the_loser_is_out_of_the_second_auction(hire: Hire) -> None:
-    staff = hire()
-    staff.server.fail("empty")
+    replies = iter((refusing([]), "Paris."))
+    staff = hire(lambda messages: next(replies))
     outcome = await staff.ask(QUESTION)
     state = await staff.state()
     loser, winner = state["tried"][0]["award"]["winner"], state["award"]["winner"]

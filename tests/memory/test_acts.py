@@ -74,7 +74,7 @@ async def test_an_act_that_is_open_or_done_is_not_begun_again(team: Team) -> Non
 
 async def test_the_tightest_budget_decides_and_is_named(team: Team) -> None:
     assert await begun(team, day=9.0, task=0.4) == ["task"]
-    assert await begun(team, PAID.but(budgets=("day", "nobody's"))) == ["nobody's"]
+    assert await begun(team, PAID.but(budgets=("day", "nobody's")), day=9.0) == ["nobody's"]
     async with team.database.transaction() as connection:
         assert await acts.left(connection, ["day", "task"]) == 0.4
         assert await acts.left(connection, ["nobody's"]) is None

@@ -22,7 +22,8 @@ from memory.database import Database, ExternalPostgres
 from memory.decisions import Decisions
 
 async def main() -> None:
-    database, decisions = Database(ExternalPostgres(sys.argv[1])), Decisions(Signer(Path(sys.argv[2])))
+    database = Database(ExternalPostgres(sys.argv[1]))
+    decisions = Decisions(Signer(Path(sys.argv[2])))
     for number in range(40):
         async with database.transaction() as connection:
             row = await decisions.append(connection, {"resource": f"{sys.argv[3]} {number}"})

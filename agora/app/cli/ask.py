@@ -46,8 +46,8 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
     _check(fields)
     thread_id = thread or runs.fresh_thread("ask")
     given = {"task": fields | {"id": runs.fresh_thread("task")}}
-    _thread.append(thread_id)
     async with runs.opened() as running:
+        _thread.append(thread_id)
         with output.progress("asking") as tell:
             state = await running.start("task", given, thread_id, _Telling(tell, as_json))
         return _report(state, thread_id, verbose, as_json)

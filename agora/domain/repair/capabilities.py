@@ -37,13 +37,14 @@ REFUSED = {
         ".mkdir .touch .symlink_to .hardlink_to"
     ),
     "test_runner": (
-        "pytest _pytest unittest pluggy doctest atexit os._exit os.abort os.kill os.killpg sys.exit "
-        "exit quit signal faulthandler SystemExit KeyboardInterrupt GeneratorExit gc inspect "
-        "traceback sys._getframe sys._current_frames sys.settrace sys.setprofile sys.gettrace "
-        "sys.argv sys.excepthook sys.stdout sys.stderr sys.monitoring threading.excepthook "
+        "pytest _pytest unittest pluggy doctest atexit os._exit os.abort os.kill os.killpg "
+        "sys.exit exit quit signal faulthandler SystemExit KeyboardInterrupt GeneratorExit gc "
+        "inspect traceback sys._getframe sys._current_frames sys.settrace sys.setprofile "
+        "sys.gettrace sys.argv sys.excepthook sys.stdout sys.stderr sys.monitoring "
+        "threading.excepthook "
         "threading.settrace sys.setrecursionlimit resource warnings.simplefilter nose hypothesis "
-        "coverage sys.unraisablehook sys.exc_info sys.__stdout__ sys.__stderr__ os.getppid os.getpid "
-        "os.dup2 os.dup os.close contextlib.suppress"
+        "coverage sys.unraisablehook sys.exc_info sys.__stdout__ sys.__stderr__ os.getppid "
+        "os.getpid os.dup2 os.dup os.close contextlib.suppress"
     ),
     "reflection": (
         "globals locals vars setattr delattr .__globals__ .__code__ .__builtins__ .__subclasses__ "
@@ -53,17 +54,17 @@ REFUSED = {
 }
 FLAGGED = {
     "environment": "os.environ os.environb os.getenv platform getpass pwd os.uname os.getlogin",
-    "input": "input sys.stdin open io.open os.listdir os.walk os.scandir glob .read_text .read_bytes",
+    "input": "input sys.stdin open io.open os.listdir os.walk os.scandir .read_text .read_bytes",
     "chance": "random secrets uuid os.urandom numpy.random",
     "concurrency": "threading asyncio concurrent queue time.sleep sched",
     "hashing": "hash hashlib zlib binascii hmac",
     "output": "logging print warnings",
 }
 PURE = set(
-    "__future__ abc array ast base64 bisect calendar cmath collections colorsys contextlib copy csv "
-    "dataclasses datetime decimal difflib enum errno fnmatch fractions functools graphlib heapq "
-    "html io itertools json keyword locale math numbers operator os pathlib posixpath pprint re "
-    "reprlib shlex statistics string struct sys textwrap time types typing unicodedata weakref "
+    "__future__ abc array ast base64 bisect calendar cmath collections colorsys contextlib copy "
+    "csv dataclasses datetime decimal difflib enum errno fnmatch fractions functools graphlib "
+    "heapq html io itertools json keyword locale math numbers operator os pathlib posixpath pprint "
+    "re reprlib shlex statistics string struct sys textwrap time types typing unicodedata weakref "
     "xml zoneinfo token tokenize stringprep ipaddress configparser tomllib".split()
 )
 SECRET_PLACES = (

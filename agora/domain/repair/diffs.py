@@ -4,17 +4,21 @@ import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agora.domain.repair.source import Edit, Source
+from agora.domain.repair.source import Edit, Part, Source
 
 
 def diff_of(tree: Path, edits: Sequence[Edit]) -> str:
     """Return the diff that these edits make against a tree."""
-    changed: dict[str, tuple[bytes, bytes]] = {}
-    for path in dict.fromkeys(edit.path for edit in edits):
-        old = (tree / path).read_bytes()
-        parts = tuple(part for edit in edits if edit.path == path for part in edit.parts)
-        changed[path] = old, Source(path, old).edited(parts)
-    return unified(changed)
+    new = contents(tree, edits)
+    return unified({path: ((tree / path).read_bytes(), new[path]) for path in new})
+
+
+def contents(tree: Path, edits: Sequence[Edit]) -> dict[str, bytes]:
+    """Return what edited files hold, by path."""
+    parts: dict[str, tuple[Part, ...]] = {}
+    for edit in edits:
+        parts[edit.path] = (*parts.get(edit.path, ()), *edit.parts)
+    return {path: Source(path, (tree / path).read_bytes()).edited(parts[path]) for path in parts}
 
 
 def unified(changed: Mapping[str, tuple[bytes, bytes]]) -> str:

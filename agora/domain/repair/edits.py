@@ -109,12 +109,12 @@ def _edits(
 ) -> Iterator[Edit]:
     for node in _suspects(source, scores):
         yield from chain.from_iterable(operator(source, node) for operator in OPERATORS)
-        yield from guards.base_cases(source, node, wanted)
+        yield from guards.small_inputs(source, node, wanted)
         yield from guards.answers(source, node, failures, wanted)
 
 
 def _suspects(source: Source, scores: Mapping[Line, float]) -> Iterator[ast.AST]:
-    """Yield nodes of statements on suspicious lines, of their functions, and of module constants."""
+    """Yield nodes of suspicious lines, of their functions, and of the module's constants."""
     lines = {line for path, line in scores if path == source.path}
     for node in ast.walk(source.tree):
         if isinstance(node, Function):

@@ -151,7 +151,7 @@ def constants(source: Source, node: ast.AST) -> Iterator[Edit]:
         return
     value = node.value
     if isinstance(value, bool) or value is None:
-        rivals: list[object] = {True: [False], False: [True], None: [False, 0, ""]}[value]
+        rivals: list[object] = [not value] if value is not None else [False, 0, ""]
     elif isinstance(value, int | float):
         rivals = _numbers(value)
     elif isinstance(value, str):
@@ -190,9 +190,9 @@ def _others(source: Source, node: ast.Constant) -> list[object]:
     around = source.function(node)
     if around is None:
         return []
-    found = [n.value for n in ast.walk(around) if isinstance(n, ast.Constant)]
-    short = [v for v in found if type(v) is type(node.value) and len(repr(v)) < 30]
-    return list(dict.fromkeys(v for v in short if v != node.value))[:12]
+    found: list[object] = [n.value for n in ast.walk(around) if isinstance(n, ast.Constant)]
+    short: list[object] = [v for v in found if type(v) is type(node.value) and len(repr(v)) < 30]
+    return [*dict.fromkeys(v for v in short if v != node.value)][:12]
 
 
 def _parts_of(source: Source, node: ast.BoolOp) -> Iterator[Edit]:

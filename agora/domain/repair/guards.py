@@ -11,7 +11,7 @@ from agora.domain.repair.trials import Failure
 ANSWERS = ("None", "0", "1", "-1", "True", "False", "[]", '""', "{}", "0.0")
 
 
-def base_cases(source: Source, node: ast.AST, wanted: Sequence[str]) -> Iterator[Edit]:
+def small_inputs(source: Source, node: ast.AST, wanted: Sequence[str]) -> Iterator[Edit]:
     """Answer the empty, the missing and the smallest input before anything else."""
     if not isinstance(node, Function) or not body_of(node):
         return

@@ -5,26 +5,30 @@ is paid for it. What passes here is only plausible: survivors are tested again f
 Sent as text to the workspace's own Python (3.9 or newer), so it imports nothing of ours.
 """
 
+# ruff: noqa: E402
+from __future__ import annotations
+
 import sys
 
 # The current folder is the tree under test: it must not shadow what is imported here.
 sys.path[:] = [place for place in sys.path if place]
 
-import ast  # noqa: E402
-import gc  # noqa: E402
-import hashlib  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import select  # noqa: E402
-import signal  # noqa: E402
-import time  # noqa: E402
-from types import CodeType, FrameType, FunctionType, ModuleType  # noqa: E402
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple  # noqa: E402
+import ast
+import gc
+import hashlib
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
 
-import pytest  # noqa: E402
+import pytest
 
-Json = Dict[str, Any]
-Edit = Tuple[int, int, str]  # bytes from, to, and what stands there instead
+Json = dict[str, Any]
+Edit = tuple[int, int, str]  # bytes from, to, and what stands there instead
 PASS, FAIL, LATE = b"+", b"-", b"!"
 WALL = 25  # a sleeping candidate gets this many times its share of the processor
 
@@ -47,9 +51,15 @@ def run_item(item: Any, after: Any) -> None:
         raise AssertionError("unittest failed")
 
 
-def run_all(items: List[Any]) -> bool:
+def followed(items: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each test with the one after it, which decides what its teardown keeps."""
+    for place, item in enumerate(items):
+        yield item, items[place + 1] if place + 1 < len(items) else None
+
+
+def run_all(items: list[Any]) -> bool:
     """Return whether all tests pass; stop at the first that does not."""
-    for item, after in zip(items, [*items[1:], None]):
+    for item, after in followed(items):
         try:
             run_item(item, after)
         except BaseException:
@@ -66,7 +76,7 @@ class Module:
     """A loaded module of the tree, whose code candidates replace in place."""
 
     def __init__(
-        self, path: str, functions: List[FunctionType], modules: Dict[str, ModuleType]
+        self, path: str, functions: list[FunctionType], modules: dict[str, ModuleType]
     ) -> None:
         """Remember which of these functions were made from this file, and who may hold them."""
         module = modules[path]
@@ -84,20 +94,20 @@ class Module:
             and (mark := mark_of(one.__code__)) in self.names
         ]
 
-    def edited(self, edits: List[Edit]) -> bytes:
+    def edited(self, edits: list[Edit]) -> bytes:
         """Return the source with these edits applied, the last one first."""
         source = self.source
         for start, end, text in sorted(edits, reverse=True):
             source = source[:start] + text.encode() + source[end:]
         return source
 
-    def replace(self, edits: List[Edit]) -> None:
+    def replace(self, edits: list[Edit]) -> None:
         """Run the edited source in the module's own namespace and renew what others hold of it."""
         code = compile(self.edited(edits), self.module.__file__ or self.path, "exec")
         space = vars(self.module)
         before = dict(space)
         exec(code, space)
-        fresh = dict((key, one) for key, _, one in walk_code(code))
+        fresh = {key: one for key, _, one in walk_code(code)}
         for key, function in self.functions:
             renew(function, fresh.get(key))
         defaults(before, space)
@@ -114,7 +124,7 @@ def is_code(value: object) -> bool:
     return isinstance(value, FunctionType)
 
 
-def renew(function: FunctionType, code: Optional[CodeType]) -> None:
+def renew(function: FunctionType, code: CodeType | None) -> None:
     """Give a function its edited code, where both close over as many names."""
     if code is not None and len(code.co_freevars) == len(function.__code__.co_freevars):
         function.__code__ = code
@@ -130,14 +140,14 @@ def defaults(before: Json, after: Json) -> None:
             defaults(dict(vars(old)), dict(vars(fresh)))
 
 
-def mark_of(code: CodeType) -> Tuple[str, int]:
+def mark_of(code: CodeType) -> tuple[str, int]:
     """Return what tells a function from others of its file."""
     return code.co_name, code.co_firstlineno
 
 
-def walk_code(code: CodeType, above: str = "") -> Iterator[Tuple[str, Tuple[str, int], CodeType]]:
+def walk_code(code: CodeType, above: str = "") -> Iterator[tuple[str, tuple[str, int], CodeType]]:
     """Yield key, mark and code of every function below; keys survive edits of other lines."""
-    seen: Dict[str, int] = {}
+    seen: dict[str, int] = {}
     for part in code.co_consts:
         if isinstance(part, CodeType):
             seen[part.co_name] = seen.get(part.co_name, 0) + 1
@@ -146,7 +156,7 @@ def walk_code(code: CodeType, above: str = "") -> Iterator[Tuple[str, Tuple[str,
             yield from walk_code(part, key)
 
 
-def walk(code: CodeType) -> Iterator[Tuple[str, Tuple[str, int]]]:
+def walk(code: CodeType) -> Iterator[tuple[str, tuple[str, int]]]:
     """Yield key and mark of every function below."""
     for key, mark, _ in walk_code(code):
         yield key, mark
@@ -166,12 +176,12 @@ class Tracer:
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.lines: Dict[str, Set[int]] = {}
-        self.known: Dict[str, Optional[Set[int]]] = {}
-        self.types: Dict[str, Dict[str, str]] = {}  # of locals, by path:line of their function
-        self.calls: List[Json] = []  # of functions of the tree, as other files make them
+        self.lines: dict[str, set[int]] = {}
+        self.known: dict[str, set[int] | None] = {}
+        self.types: dict[str, dict[str, str]] = {}  # of locals, by path:line of their function
+        self.calls: list[Json] = []  # of functions of the tree, as other files make them
 
-    def enter(self, frame: FrameType, event: str, argument: object) -> Optional[Callable[..., Any]]:
+    def enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
         """Follow frames of the tree only."""
         file = frame.f_code.co_filename
         if file not in self.known:
@@ -225,10 +235,10 @@ def late(*_: object) -> None:
     raise DeadlineError("ran past its deadline")
 
 
-def observe(items: List[Any], pipe: int, each_s: float) -> None:
+def observe(items: list[Any], pipe: int, each_s: float) -> None:
     """Run each test under the tracer and write what it executed."""
     signal.signal(signal.SIGALRM, late)
-    for item, after in zip(items, [*items[1:], None]):
+    for item, after in followed(items):
         tracer, passed = Tracer(), True
         started, began = time.process_time(), time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, each_s)
@@ -257,7 +267,7 @@ class Rehearsal:
         """Take the order, and where answers are written."""
         self.order = order
         self.said = said
-        self.modules: Dict[str, Module] = {}
+        self.modules: dict[str, Module] = {}
 
     def pytest_runtestloop(self, session: Any) -> bool:
         """Observe the tests, then try candidates until the search says goodbye."""
@@ -280,7 +290,7 @@ class Rehearsal:
         """Write one line to the search."""
         os.write(self.said, (json.dumps(frame) + "\n").encode())
 
-    def observed(self) -> List[Json]:
+    def observed(self) -> list[Json]:
         """Return outcome, time and lines of each wanted test, from a process of its own."""
         wanted = [self.items[name] for name in self.order["observe"] if name in self.items]
         if not wanted:
@@ -308,7 +318,7 @@ class Rehearsal:
             left = left[len(said) :]
         return marks.decode()
 
-    def tried_here(self, some: List[Json], items: List[Any], deadline_s: float) -> bytes:
+    def tried_here(self, some: list[Json], items: list[Any], deadline_s: float) -> bytes:
         """Try some candidates in one process; the answer is short if it dies of one."""
         for candidate in some:
             for path in candidate:
@@ -322,7 +332,7 @@ class Rehearsal:
 
         return forked(work, deadline_s * WALL * len(some) + 1)
 
-    def passes(self, candidate: Json, items: List[Any]) -> bool:
+    def passes(self, candidate: Json, items: list[Any]) -> bool:
         """Return whether all tests pass with this candidate's edits in place."""
         try:
             self.replace(candidate)
@@ -330,7 +340,7 @@ class Rehearsal:
             return False
         return run_all(items)
 
-    def probed(self, batch: Json) -> List[List[str]]:
+    def probed(self, batch: Json) -> list[list[str]]:
         """Return what each candidate answers to each call; shorter where it was too slow."""
         behaviours = []
         for candidate in batch["candidates"]:
@@ -359,7 +369,7 @@ class Rehearsal:
             self.modules[path] = Module(path, self.functions, self.loaded)
 
 
-def behaviour(function: Callable[..., Any], texts: List[str]) -> str:
+def behaviour(function: Callable[..., Any], texts: list[str]) -> str:
     """Return a mark of what a call answers and does to its arguments; "!" for an exception."""
     arguments = [ast.literal_eval(text) for text in texts]
     try:

@@ -7,7 +7,7 @@ import ast
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,22 +16,23 @@ from threading import Event
 
 from agora.domain.contracts import Json
 from agora.domain.errors import SandboxFailedError
-from agora.domain.repair.diffs import diff_of
+from agora.domain.repair.diffs import contents, diff_of
 from agora.domain.repair.edits import Attempt, pairs, singles
 from agora.domain.repair.examples import expected_answers, known_constants
 from agora.domain.repair.imagine import imagined
 from agora.domain.repair.locate import Observation, suspicion, types_of
-from agora.domain.repair.rank import ranked
+from agora.domain.repair.rank import Ranked, ranked
 from agora.domain.repair.sandbox import Running, Sandbox
 from agora.domain.repair.source import Source
+from agora.domain.repair.territory import is_test
 from agora.domain.repair.trials import (
+    NoTestsError,
     TestRun,
     arguments,
     copied,
     environment,
     run_tests,
 )
-from agora.domain.repair.territory import is_test
 from agora.domain.repair.workspace import TestCommand
 
 INSIDE = Path(__file__).with_name("rehearsal_inside.py")
@@ -44,7 +45,7 @@ MARGIN = 2.0  # how much costlier than the cheapest survivor another may be
 BESIDE = 40  # passing tests that are observed for the spectrum
 COMPARED = 60  # survivors that are compared on generated inputs
 PROBED_S = 0.3  # of the processor, for all of these
-CONFIRMED = 8  # survivors that are tested again from a fresh copy
+SHOWN = 8  # survivors that a search returns
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,9 @@ def search(
     """
     started = time.monotonic()
     hunt = Hunt(sandbox, tree, command, before, started + timeout_s, cancel or Event(), progress)
-    with ExitStack() as stack:
-        rehearsals = hunt.rehearsals(stack, workers)
-        found = hunt.survivors(rehearsals, candidates)
-        known = known_constants(tree, before)
-        chosen = ranked(found, hunt.behaviours(rehearsals[0], found, seed), known)
-    confirmed = tuple(_candidate(tree, attempt, reasons) for attempt, reasons in chosen[:CONFIRMED])
-    return Search(hunt.tried, time.monotonic() - started, confirmed)
+    chosen = hunt.cold(candidates) if hunt.is_cold else hunt.warm(workers, candidates, seed)
+    survivors = tuple(_candidate(tree, attempt, reasons) for attempt, reasons in chosen)
+    return Search(hunt.tried, time.monotonic() - started, survivors[:SHOWN])
 
 
 def _candidate(tree: Path, attempt: Attempt, reasons: tuple[str, ...]) -> Candidate:
@@ -151,6 +148,55 @@ class Hunt:
     found: list[Attempt] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def is_cold(self) -> bool:
+        """Return whether a file cannot even be collected: then nothing can be rehearsed."""
+        return any("::" not in name for name in self.before.failing)
+
+    def cold(self, candidates: int) -> Ranked:
+        """Try the likeliest edits of the lines that raised, each with tests of its own."""
+        failures = [self.before.failures[name] for name in self.before.failing]
+        lines = [frame for failure in failures for frame in failure.frames]
+        self.sources = tuple(self._sources(dict.fromkeys(path for path, _ in lines)))
+        scores = dict.fromkeys(lines, 1.0)
+        for attempt in singles(self.sources, scores, failures, ())[:candidates]:
+            if self._is_over:
+                break
+            self.tried += 1
+            if self._passes(attempt):
+                return [(attempt, ("the only one that was looked for",))]
+            self.progress(self.tried, 0)
+        return []
+
+    def warm(self, workers: int, candidates: int, seed: int) -> Ranked:
+        """Try edits by the thousand, and return the survivors, the first one confirmed."""
+        with ExitStack() as stack:
+            rehearsals = self.rehearsals(stack, workers)
+            found = self.survivors(rehearsals, candidates)
+            known = known_constants(self.tree, self.before)
+            chosen = ranked(found, self.behaviours(rehearsals[0], found, seed), known)
+        while chosen and not self._is_over and not self._passes(chosen[0][0]):
+            chosen = chosen[1:]
+        return chosen
+
+    def _passes(self, attempt: Attempt) -> bool:
+        """Return whether all tests pass in a fresh copy with these edits."""
+        with copied(self.tree) as folder:
+            for path, content in contents(self.tree, attempt.edits).items():
+                (folder / path).write_bytes(content)
+            try:
+                after = run_tests(
+                    self.sandbox,
+                    folder,
+                    self.command,
+                    timeout_s=max(1.0, self.deadline - time.monotonic()),
+                    each_s=self._each_s + 1,
+                    cancel=self.cancel,
+                )
+            except (SandboxFailedError, NoTestsError):
+                return False
+        return after.upholds(self.before)
+
     def rehearsals(self, stack: ExitStack, workers: int) -> list[Rehearsal]:
         """Start the sandboxes and understand what the first of them observed."""
         started = [self._start(stack, is_first=number == 0) for number in range(workers)]
@@ -196,7 +242,7 @@ class Hunt:
         ended = [test.seconds for test in self.observed if not test.late]
         return SHORTEST_S + 4 * sum(ended)
 
-    def _sources(self, files: Sequence[str]) -> Iterator[Source]:
+    def _sources(self, files: Iterable[str]) -> Iterator[Source]:
         """Yield the files that failing tests execute, tests apart."""
         for path in files:
             if is_test(path):
@@ -213,9 +259,9 @@ class Hunt:
         wanted = expected_answers(self.tree, failures)
         ones = singles(self.sources, scores, failures, wanted)
         for attempts in (iter(ones), pairs(ones)):
-            late = self._try(rehearsals, islice(attempts, candidates - self.tried), 1)
+            late = self.attempt(rehearsals, islice(attempts, candidates - self.tried), 1)
             if not self.found:
-                self._try(rehearsals, iter(late), PATIENCE)
+                self.attempt(rehearsals, iter(late), PATIENCE)
             if self.found or self._is_over:
                 break
         cheapest = min((attempt.cost for attempt in self.found), default=0.0)
@@ -240,7 +286,7 @@ class Hunt:
     def _is_over(self) -> bool:
         return self.cancel.is_set() or time.monotonic() >= self.deadline
 
-    def _try(
+    def attempt(
         self, rehearsals: Sequence[Rehearsal], attempts: Iterator[Attempt], patience: int
     ) -> list[Attempt]:
         """Let every sandbox take from one queue; return what ran out of its time."""

@@ -265,11 +265,12 @@ def defaults(source: Source, node: ast.AST) -> Iterator[Edit]:
         if not is_fresh or not first or not source.stands_alone(first[0]):
             continue
         name, made = argument.arg, source.of(default)
-        text = f"{source.indent(first[0])}if {name} is None:\n{source.indent(first[0])}    {name} = {made}\n"
+        indent = source.indent(first[0])
+        text = f"{indent}if {name} is None:\n{indent}    {name} = {made}\n"
         start = source.line_start(first[0].lineno)
         parts = ((*source.span(default), "None"), (start, start, text))
         what = f"make a new `{name}` for each call"
-        yield Edit(source.path, default.lineno, parts, "mutable_default", what, 1.2)
+        yield Edit(source.path, first[0].lineno, parts, "mutable_default", what, 1.2)
 
 
 def _edit(

@@ -1,4 +1,4 @@
-"""What a patch does that a repair does not: it hides errors, learns tests by heart, drops checks."""
+"""What a patch does and a repair does not: hide errors, learn tests by heart, drop checks."""
 
 import ast
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 CATCH_ALL = {"Exception", "BaseException"}
 TABLE = 12  # literal constants in one new display that are too many to be a repair
-PLAIN = {None, True, False, 0, 1, -1, 2, 10, 100, "", " ", b"", ",", ".", "\n", "-", "_", ":", "/"}
+PLAIN = {None, True, False, -1, 2, 10, 100, "", " ", b"", ",", ".", "\n", "-", "_", ":", "/"}
 CODECS = {"utf-8", "utf8", "ascii", "latin-1", "utf-8-sig", "strict", "ignore", "replace"}
 ALWAYS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__contains__")
 

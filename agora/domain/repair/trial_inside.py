@@ -5,26 +5,30 @@ supervisor through a pipe count, a test without one has failed, and what was pat
 Sent as text to the workspace's own Python (3.9 or newer), so it imports nothing of ours.
 """
 
+# ruff: noqa: E402
+from __future__ import annotations
+
 import sys
 
 # The current folder is the tree under test: it must not shadow what is imported here.
 sys.path[:] = [place for place in sys.path if place]
 
-import ast  # noqa: E402
-import ctypes  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import resource  # noqa: E402
-import select  # noqa: E402
-import signal  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from types import FunctionType, TracebackType  # noqa: E402
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple  # noqa: E402
+import ast
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from types import FunctionType, TracebackType
+from typing import Any
 
-import pytest  # noqa: E402
+import pytest
 
-Json = Dict[str, Any]
+Json = dict[str, Any]
 SHORT = 200
 LIVES = 25  # a child that dies is started again for the tests that are left
 GRACE_S = 1.0
@@ -35,7 +39,7 @@ class DeadlineError(BaseException):
     """A test ran past its own deadline."""
 
 
-def tree_path(file: str) -> Optional[str]:
+def tree_path(file: str) -> str | None:
     """Return a file's path inside of the tree, None for anything else."""
     place = os.path.relpath(os.path.realpath(file), os.path.realpath(os.getcwd()))
     outside = place.startswith("..") or "site-packages" in place or not place.endswith(".py")
@@ -51,7 +55,7 @@ def short(value: object) -> str:
     return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
 
 
-def frames(traceback: Optional[TracebackType]) -> Iterator[Tuple[str, int, Json]]:
+def frames(traceback: TracebackType | None) -> Iterator[tuple[str, int, Json]]:
     """Yield path, line and locals of every frame inside of the tree, the innermost last."""
     while traceback is not None:
         code = traceback.tb_frame.f_code
@@ -98,16 +102,16 @@ def describe(error: BaseException) -> Json:
 class Reporter:
     """The pytest plugin that tells the supervisor what happens, as it happens."""
 
-    def __init__(self, tell: Callable[[Json], None], settled: List[str], each_s: float) -> None:
+    def __init__(self, tell: Callable[[Json], None], settled: list[str], each_s: float) -> None:
         """Tell by `tell`, skip what is settled, and give each test `each_s` seconds."""
         self.tell = tell
         self.settled = set(settled)
         self.each_s = each_s
-        self.failure: Optional[Json] = None
+        self.failure: Json | None = None
         self.outcome = "passed"
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: List[Any]) -> None:
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Tell which tests there are, and keep those that have no result yet."""
         self.tell({"kind": "collected", "ids": [item.nodeid for item in items]})
         items[:] = [item for item in items if item.nodeid not in self.settled]
@@ -144,9 +148,9 @@ class Reporter:
             self.tell({"kind": "uncollected", "id": node.nodeid, "failure": failure})
 
 
-def fingerprint() -> Dict[str, Tuple[int, int]]:
+def fingerprint() -> dict[str, tuple[int, int]]:
     """Return the identity of every function of pytest, to see later which were replaced."""
-    found: Dict[str, Tuple[int, int]] = {}
+    found: dict[str, tuple[int, int]] = {}
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] not in ("_pytest", "pytest", "pluggy", "unittest"):
             continue
@@ -164,7 +168,7 @@ def late(*_: object) -> None:
     raise DeadlineError("ran past its deadline")
 
 
-def run_child(order: Json, settled: List[str], pipe: int, token: str, said: int) -> None:
+def run_child(order: Json, settled: list[str], pipe: int, token: str, said: int) -> None:
     """Run pytest in this process and tell each result; never returns."""
     for fd in (1, 2):
         os.dup2(said, fd)
@@ -192,10 +196,11 @@ class Supervisor:
         """Take the order: arguments of pytest, and the seconds of each test."""
         self.order = order
         self.token = os.urandom(8).hex()
-        self.ids: List[str] = []
-        self.results: Dict[str, Json] = {}
+        self.ids: list[str] = []
+        self.results: dict[str, Json] = {}
         self.end: Json = {}
-        self.running: Optional[Tuple[str, float]] = None
+        self.running: tuple[str, float] | None = None
+        self.collected_by = time.monotonic() + order["collect_s"]
         self.said = tempfile.TemporaryFile()
 
     def run(self) -> Json:
@@ -235,11 +240,12 @@ class Supervisor:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
-    def patience(self) -> Optional[float]:
+    def patience(self) -> float | None:
         """Return how long the running test may still stay silent, in seconds."""
         if self.running is None:
-            return None
-        return max(0.0, self.running[1] + self.order["each_s"] + GRACE_S - time.monotonic())
+            return None if self.ids else max(0.0, self.collected_by - time.monotonic())
+        left: float = self.running[1] + self.order["each_s"] + GRACE_S - time.monotonic()
+        return max(0.0, left)
 
     def hear(self, line: bytes) -> None:
         """Take in one frame of the child; what carries no token is not from our reporter."""

@@ -4,9 +4,8 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Literal
@@ -63,6 +62,14 @@ class TestRun(Contract):
         """Return the tests that passed."""
         return self.ids("passed")
 
+    def upholds(self, before: "TestRun") -> bool:
+        """Return whether what counted before passes now: nothing fails, is gone, or is skipped."""
+        lost = [name for name in before.outcomes if "::" in name and name not in self.outcomes]
+        skipped = set(self.ids("skipped")) - set(before.ids("skipped"))
+        failing = [name for name in self.failing if name in before.outcomes or "::" not in name]
+        foreign = set(self.tampered) - set(before.tampered)
+        return bool(self.passing) and not (lost or skipped or failing or foreign)
+
 
 def run_tests(
     sandbox: Sandbox,
@@ -83,6 +90,7 @@ def run_tests(
         "arguments": arguments(command),
         "adds_cwd": command.is_module,
         "each_s": min(each_s, timeout_s),
+        "collect_s": timeout_s,
     }
     with copied(tree) as folder:
         ran = sandbox.run(
@@ -103,13 +111,14 @@ def run_tests(
 def arguments(command: TestCommand) -> list[str]:
     """Return pytest's arguments: all tests, and nothing written beside them."""
     ours = ("-p", "no:cacheprovider", "--maxfail=0", "--continue-on-collection-errors")
-    return [*command.arguments, *ours, "--color=no", "-p", "no:langsmith_plugin"]
+    idle = [word for plugin in command.idle for word in ("-p", f"no:{plugin}")]
+    return [*command.arguments, *ours, "--color=no", *idle]
 
 
 def environment(command: TestCommand) -> Mapping[str, str]:
     """Return what the tests see of the environment: the command's own words, and the path."""
     places = f"{command.interpreter.python.parent}:/usr/local/bin:/usr/bin:/bin"
-    return {"PATH": places, **command.plugins, **command.env}
+    return {"PATH": places, **command.env}
 
 
 @contextmanager
@@ -137,6 +146,11 @@ def _understood(report: Json, seconds: float) -> TestRun:
     if not results and status in (0, 5):
         raise NoTestsError("the test command collects no tests", "name the folder that holds them")
     if status == USAGE or not results:
+        if "status" not in report:
+            raise SandboxFailedError(
+                "no test was collected before the process ended or its time was over",
+                "look for code that runs, hangs or exits when a module is imported",
+            )
         said = [line for line in report["output"].strip().splitlines() if line.strip()]
         raise SandboxFailedError(f"pytest did not run: {(said or ['no reason given'])[-1]}")
     failed = {name: result["failure"] for name, result in results.items() if result["failure"]}

@@ -1,4 +1,4 @@
-"""What stands between unknown code and the machine: the command lines of bubblewrap and its friends.
+"""What stands between unknown code and the machine: the command lines of bubblewrap and prlimit.
 
 Root is dropped to nobody *outside* of the namespaces: the kernel enforces no process limit on
 uid 0, whatever uid bubblewrap shows inside.

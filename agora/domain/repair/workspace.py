@@ -24,8 +24,14 @@ UNFINISHED = {
     "REVERT_HEAD": "revert",
     "BISECT_LOG": "bisect",
 }
-PLUGINS = {"asyncio": "pytest_asyncio.plugin", "anyio": "anyio.pytest_plugin"}
-CONFIGURED = ("*.py", "*.toml", "*.ini", "*.cfg")
+# Slow to load, and without effect where the workspace never speaks of them: word → plugin
+PLUGINS = {
+    "asyncio": "asyncio",
+    "anyio": "anyio",
+    "hypothesis": "hypothesispytest",
+    "langsmith": "langsmith_plugin",
+    "platformdirs": "platformdirs",
+}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
@@ -49,6 +55,7 @@ class TestCommand:
     root: Path
     interpreter: Interpreter
     arguments: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()  # plugins of pytest that need not load
     is_module: bool = False  # `python -m pytest` also imports from the current folder
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,23 +72,13 @@ class TestCommand:
                 'for example: --test "pytest -q"',
             )
         rest = tuple(arguments[2:] if is_module else arguments)
-        return cls(text, workspace.root, _find(program, workspace.root), rest, is_module, env)
+        python, idle = _find(program, workspace.root), _idle(workspace)
+        return cls(text, workspace.root, python, rest, idle, is_module, env)
 
     @property
     def readable(self) -> tuple[Path, ...]:
         """Return the folders that a sandbox must show beside the tree."""
         return self.interpreter.readable(self.root)
-
-    @property
-    def plugins(self) -> Mapping[str, str]:
-        """Return which plugins load: those beside Agora only where the workspace names them."""
-        if self.interpreter is not OWN:
-            return {}
-        named = [plugin for word, plugin in PLUGINS.items() if self._names(word)]
-        return {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ",".join(named)}
-
-    def _names(self, word: str) -> bool:
-        return _says(self.root, "grep", "-l", "--word-regexp", word, "HEAD", "--", *CONFIGURED)
 
 
 def open_workspace(path: Path) -> Workspace:
@@ -160,6 +157,17 @@ def _says(root: Path, *arguments: str) -> bool:
         return False
 
 
+def _idle(workspace: Workspace) -> tuple[str, ...]:
+    """Return the slow plugins that no file of the workspace names."""
+    try:
+        pattern = "|".join(PLUGINS)
+        found = git.read(workspace.root, "grep", "-h", "-o", "-I", "-E", pattern, workspace.head)
+    except git.GitError:  # git's way to say that there is nothing
+        found = ""
+    named = set(found.splitlines())
+    return tuple(plugin for word, plugin in PLUGINS.items() if word not in named)
+
+
 def _split(text: str) -> tuple[dict[str, str], list[str]]:
     """Split a command into leading assignments and words; no shell will see it."""
     try:
@@ -180,8 +188,8 @@ def _find(program: str, root: Path) -> Interpreter:
     else:
         local = [root / venv / "bin" / program for venv in (".venv", "venv")]
         places = [*local, shutil.which(program) or ""]
-    for place in filter(None, places):
-        if not os.access(place, os.X_OK) or Path(place).is_dir():
+    for place in places:
+        if not place or not os.access(place, os.X_OK) or Path(place).is_dir():
             continue
         found = interpreter_of(Path(place))
         if found is not None and found.has_pytest:

@@ -102,7 +102,8 @@ def test_an_answer_is_quoted_word_for_word_with_its_place(
         "Which customers bought tea in London last year?",
         "What is the discount of pirates?",  # stands in code, which nobody wrote to be read
         "What is 2 + 2?",
-        "Delete all old receipts",
+        "What is 14?",
+        "Delete the receipts every night",
         "What?",
         "",
     ],
@@ -160,7 +161,7 @@ def test_long_blocks_are_cut_and_every_line_stays() -> None:
 def test_underlined_headings_and_sections_are_headings() -> None:
     rst = Document("a.rst", "Refunds\n=======\n\nPaid soon.\n")
     toml = Document("a.toml", "[tool.refunds]\ndays = 14\n")
-    assert [one.heading for one in passages_of(rst)] == ["Refunds"] * 2
+    assert [(one.heading, one.text) for one in passages_of(rst)] == [("Refunds", "Paid soon.")]
     assert [one.heading for one in passages_of(toml)] == ["tool.refunds"]
 
 

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,18 @@ async def test_a_server_that_is_down_stops_nobody_else(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_never_ends_costs_two_seconds(tmp_path: Path) -> None:
+    is_left = asyncio.Event()
+
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
         while not reader.at_eof():
             writer.write(b"x")
             await asyncio.sleep(0.1)
         writer.close()
+        with suppress(ConnectionError):  # the client has left
+            await writer.wait_closed()
+        is_left.set()
 
     async with await asyncio.start_server(trickle, "127.0.0.1", 0) as endless:
         port = endless.sockets[0].getsockname()[1]
@@ -112,6 +119,7 @@ async def test_a_server_that_never_ends_costs_two_seconds(tmp_path: Path) -> Non
         asked_at = clock()
         discovered = await found(tmp_path, env={"OLLAMA_HOST": f"127.0.0.1:{port}"})
         assert clock() - asked_at < 3.5
+        await asyncio.wait_for(is_left.wait(), 2)
     assert [type(fault) for fault in discovered.faults] == [UnreachableError]
 
 

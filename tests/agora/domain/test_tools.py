@@ -72,6 +72,7 @@ def leave(how: str) -> int:
                 os.write(fd, b'\\n{"value": "slipped in"}\\n')
             except OSError:
                 pass
+        os._exit(0)
     if how == "forge":
         sys._getframe(2).f_locals["request"]["nonce"] = "forged"
     return 1
@@ -200,13 +201,13 @@ def test_a_tool_that_hangs_is_stopped(tree: Path) -> None:
     assert told.fault == "TimeoutError: gave no result within 1 s"
 
 
-@pytest.mark.parametrize("how", ["flood", "slip"])
-def test_a_result_is_told_from_whatever_else_comes_out(tree: Path, how: str) -> None:
-    assert result(tree, f"{TILL}.leave", how=how).value == 1
+def test_a_flood_of_output_does_not_wash_the_result_away(tree: Path) -> None:
+    assert result(tree, f"{TILL}.leave", how="flood").value == 1
 
 
-def test_a_forged_result_is_none(tree: Path) -> None:
-    assert result(tree, f"{TILL}.leave", how="forge").error == "ToolDiedError"
+@pytest.mark.parametrize("how", ["forge", "slip"])
+def test_a_forged_result_is_none(tree: Path, how: str) -> None:
+    assert result(tree, f"{TILL}.leave", how=how).error == "ToolDiedError"
 
 
 @pytest.mark.parametrize(

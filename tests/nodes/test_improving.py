@@ -1,0 +1,75 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agora.domain.contracts import Json
+from agora.team import Team
+from nodes.improving import improving
+from tests.conftest import ask
+from tests.improving import BEFORE, FAILING, Workshop, alone, found, workshop
+
+pytestmark = pytest.mark.needs("bubblewrap")
+BLANK: Json = {"attempts": 0, "tried": 0}
+
+
+@pytest.fixture
+def shop(team: Team, saver: Any, tmp_path: Path) -> Workshop:
+    return workshop(team, saver, tmp_path, app=alone("improving", improving))
+
+
+async def test_the_best_patch_is_proposed_with_its_proof_and_its_rivals(shop: Workshop) -> None:
+    known = await found(shop)
+    state = await shop.begin(state=BLANK | known)
+    assert shop.passed == ["improving", "testing"]
+    assert state["attempts"] == 1 and state["tried"] > 0
+    row = await shop.team.changing.find(state["change_id"])
+    assert "+    return price * count" in row["diff"] and row["status"] == "proposed"
+    assert row["subject"] == "prices.py" and row["opportunity_id"] == known["opportunity"]["id"]
+    assert row["base"] == shop.commits[0] and row["evidence"]["target"]["failures"].keys() == {
+        FAILING
+    }
+    assert shop.is_untouched
+
+
+async def test_a_repeated_node_proposes_the_same_change_without_a_second_search(
+    shop: Workshop,
+) -> None:
+    known = await found(shop)
+    first = await shop.begin("one", state=BLANK | known, id="case")
+    again = await shop.begin("one", state=BLANK | known, id="case")
+    assert again["change_id"] == first["change_id"] and again["tried"] == first["tried"]
+    assert len(await ask(shop.team, "SELECT FROM changes")) == 1
+    (search,) = await ask(shop.team, "SELECT attempt FROM acts WHERE subject LIKE 'search%'")
+    assert search["attempt"] == 1
+
+
+async def test_nothing_found_closes_the_opportunity_and_says_how_much_was_tried(
+    shop: Workshop,
+) -> None:
+    (shop.root / "test_prices.py").write_text(
+        "from prices import total\n\n\ndef test_three_pieces():\n    assert total(1, 1) == 'x'\n"
+    )
+    known = await found(shop)
+    lone = BEFORE.model_dump() | {"outcomes": {FAILING: "failed"}, "durations": {FAILING: 0.01}}
+    await shop.team.watching.add_evidence(known["opportunity"]["id"], {"before": lone})
+    await _commit(shop)
+    state = await shop.begin(state=BLANK | known, timeout_s=1.5)
+    assert state["status"] == "not_found" and shop.passed == ["improving"]
+    assert state["message"] == f"none of {state['tried']} candidates passes all tests"
+    row = await shop.team.watching.find(known["opportunity"]["id"])
+    assert row["status"] == "closed"
+
+
+async def test_a_tool_that_no_test_shows_to_fail_is_not_guessed_at(shop: Workshop) -> None:
+    known = await found(shop)
+    passing = BEFORE.model_dump() | {"outcomes": {FAILING: "passed"}, "failures": {}}
+    await shop.team.watching.add_evidence(known["opportunity"]["id"], {"before": passing})
+    state = await shop.begin(state=BLANK | known)
+    assert state["status"] == "not_found" and "no test shows it" in state["message"]
+
+
+async def _commit(shop: Workshop) -> None:
+    from tests.conftest import commit
+
+    commit(shop.root, "an odd test")
