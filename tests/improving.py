@@ -173,6 +173,7 @@ async def found(shop: Workshop, on: str = "one", **evidence: Any) -> Json:
     """Claim the failing tests for a thread, as detecting does; return what the state has of it."""
     watching, subject = shop.team.watching, f"{shop.root}:"
     evidence = {"base": shop.commits[0], "before": BEFORE.as_json()} | evidence
+    evidence = {"entries": {FAILING: "total"}} | evidence
     opportunity = Opportunity(id="", kind="failing_tests", subject=subject, evidence=evidence)
     await watching.open_one(opportunity)
     claimed = await watching.claim(on, ["failing_tests"], subject)

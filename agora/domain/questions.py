@@ -74,7 +74,7 @@ _SAME = tuple(
     )
 )
 LONGEST = 2_000
-"""Characters; longer texts are no questions that anybody types twice, so they have only themselves."""
+"""Characters; nobody types a longer text twice, so its key is the text itself."""
 _STOP = frozenset(("the", "of", "is", "are", "be", "do", "does"))
 
 
@@ -160,7 +160,7 @@ _PERSONAL = re.compile(
     r"|\b(?:did|have|was|were) (?:i|we)\b|\bdo (?:i|we) (?:owe|have(?! to\b))"
     r"|\b(?:who|where|how old) am i\b|\b(?:remind|about|know|remember|told|for) me\b"
     r"|\bmy (?:name|orders?|balance|salary|birthday)\b"
-    r"|[\w.+-]+@[\w-]+\.\w+|\+\d[\d ()-]{7,}\d"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.\w+|\+\d[\d ()-]{7,}\d"
 )
 _LIVE = re.compile(
     r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recent"

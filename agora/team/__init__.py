@@ -14,6 +14,7 @@ from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
 from agora.team.answering import Answering
+from agora.team.asking import Asking
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.holding import Holding
@@ -60,7 +61,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     changing = Changing(database, acting, watching)
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     market = Market(settings, database, policy, library, clock)
-    recalling = Recalling(database, settings.memory)
+    recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -69,8 +70,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         acting=acting,
         market=market,
         recalling=recalling,
-        answering=Answering(settings, database, acting, market, library, tooling),
-        meeting=Meeting(settings, acting, market, library),
+        answering=Answering(settings, database, asking, market, library, tooling),
+        meeting=Meeting(asking, market, library),
         learning=Learning(settings, database, market, recalling, watching),
         tooling=tooling,
         watching=watching,

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import prompts
-from agora.domain import chat, validity
+from agora.domain import validity
 from agora.domain.contracts import (
-    ActOutcome,
     AgentContext,
     AgentOutcome,
     AgentTask,
@@ -20,11 +18,10 @@ from agora.domain.contracts import (
 from agora.domain.errors import ClaimHeldError, RefusedError
 from agora.domain.experts import LIBRARIAN, Bidder
 from agora.domain.faults import ModelFault
-from agora.domain.models import expected_cost
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from agora.domain.tools import Tool
-from agora.team.acting import Acting
+from agora.team.asking import Asking
 from agora.team.library import Library
 from agora.team.market import Market
 from agora.team.tooling import Tooling, spec_of
@@ -51,7 +48,7 @@ class Answering:
 
     settings: Settings
     database: Database
-    acting: Acting
+    asking: Asking
     market: Market
     library: Library
     tooling: Tooling
@@ -88,7 +85,7 @@ class Answering:
         try:
             if bidder.expert == LIBRARIAN:
                 return await self._look_up(task)
-            return await self._converse(task, context, bidder, award, tell)
+            return await self._converse(task, context, bidder, tell)
         except ModelFault as fault:
             failed = _failed(bidder, str(fault), fault.hint)
             return failed.but(fault=fault.code, opens_breaker=fault.opens_breaker)
@@ -99,19 +96,27 @@ class Answering:
         return (await self.library.answer(task)).but(expert=LIBRARIAN.name)
 
     async def _converse(
-        self, task: AgentTask, context: AgentContext, bidder: Bidder, award: Award, tell: Tell
+        self, task: AgentTask, context: AgentContext, bidder: Bidder, tell: Tell
     ) -> AgentOutcome:
         talk = Conversation(await self._opening(task, context, bidder))
         tools = await self._tools(task, bidder)
         rounds = self.settings.execution.tool_rounds if tools else 0
         for number in range(rounds + 1):
             offered = tools if number < rounds else []
-            reply = await self._ask(task, bidder, talk, offered, number, tell)
+            reply = await self.asking.ask(
+                task,
+                bidder,
+                talk.messages,
+                ordinal=number * ROUND_ORDINALS,
+                tools=[spec_of(tool) for tool in offered],
+                on_token=lambda piece: tell("token", text=piece, expert=bidder.name),
+            )
             talk.replies.append(reply)
             if not reply.tool_calls:
                 break
             await self._call(task, bidder, talk, tools, number, tell)
-        return _outcome(bidder, award, talk, [tool.name for tool in tools])
+        confidence = await self.market.confidence(bidder, task)
+        return _outcome(bidder, confidence, talk, [tool.name for tool in tools])
 
     async def _opening(self, task: AgentTask, context: AgentContext, bidder: Bidder) -> list[Json]:
         found = await self.library.passages(task)
@@ -132,38 +137,6 @@ class Answering:
         if not task.workspace or not able or not bidder.expert.tools:
             return []
         return await self.tooling.admitted(task.workspace, bidder.expert.tools)
-
-    async def _ask(
-        self,
-        task: AgentTask,
-        bidder: Bidder,
-        talk: Conversation,
-        tools: Sequence[Tool],
-        number: int,
-        tell: Tell,
-    ) -> Reply:
-        model: Any = bidder.model
-        offered = [spec_of(tool) for tool in tools]
-        limits = self.settings.execution
-        most = expected_cost(
-            model, chat.prompt_tokens(talk.messages, offered), limits.answer_tokens
-        )
-
-        async def do() -> ActOutcome:
-            reply = await chat.ask(
-                model,
-                talk.messages,
-                self.settings,
-                tools=offered,
-                deadline_s=min(limits.deadline_s, task.deadline_s or limits.deadline_s),
-                answer_tokens=limits.answer_tokens,
-                on_token=lambda piece: tell("token", text=piece, expert=bidder.name),
-            )
-            tokens = reply.tokens_in + reply.tokens_out
-            return ActOutcome(result=reply.as_json(), cost_usd=reply.cost_usd, tokens=tokens)
-
-        act = self.market.question(bidder, task, most, number * ROUND_ORDINALS)
-        return Reply.model_validate(await self.acting.perform(act, do))
 
     async def _call(
         self,
@@ -206,7 +179,7 @@ def _failed(bidder: Bidder, error: str, hint: str) -> AgentOutcome:
 
 
 def _outcome(
-    bidder: Bidder, award: Award, talk: Conversation, tools: Sequence[str]
+    bidder: Bidder, confidence: float, talk: Conversation, tools: Sequence[str]
 ) -> AgentOutcome:
     """Return the last reply as an outcome, failed if the reply does not count."""
     last = talk.replies[-1]
@@ -217,7 +190,7 @@ def _outcome(
         status="failed" if why else "answered",
         answer="" if why else last.text.strip(),
         error=f"the reply of {bidder.name} {why}" if why else None,
-        confidence=award.winner.p_success,
+        confidence=confidence,
         cost_usd=sum(reply.cost_usd for reply in talk.replies),
         tokens=sum(reply.tokens_in + reply.tokens_out for reply in talk.replies),
         tokens_out=sum(reply.tokens_out for reply in talk.replies),

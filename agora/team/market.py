@@ -90,6 +90,12 @@ class Market:
             state = await folds.advance(connection, FOLD, KINDS, _step)
         return state or standings.empty()
 
+    async def confidence(self, bidder: Bidder, task: AgentTask) -> float:
+        """Return how likely this bidder is right at such a task; unlike its bid, without hope."""
+        mix = self.mix(task)
+        overlap = experts.mixed_overlap(bidder.expert.domains, mix)
+        return standings.p_success(await self.standings(), bidder.name, mix, overlap)[0]
+
     def mix(self, task: AgentTask) -> dict[str, float]:
         """Return the domains of a task, declared or predicted from its text; weights sum to 1."""
         if task.domain:

@@ -7,10 +7,9 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 import prompts
-from agora.domain import chat, council, standings
+from agora.domain import council, standings
 from agora.domain.auction import Offer
 from agora.domain.contracts import (
-    ActOutcome,
     AgentOutcome,
     AgentTask,
     Json,
@@ -20,10 +19,8 @@ from agora.domain.contracts import (
 from agora.domain.council import LEAST_SEATS, Reputation, Seat
 from agora.domain.errors import RefusedError
 from agora.domain.faults import ModelFault
-from agora.domain.models import expected_cost
 from agora.domain.replies import Reply
-from agora.domain.settings import Settings
-from agora.team.acting import Acting
+from agora.team.asking import Asking
 from agora.team.library import Library
 from agora.team.market import Market
 
@@ -40,8 +37,7 @@ class Sealed(BaseModel):
 class Meeting:
     """War rooms."""
 
-    settings: Settings
-    acting: Acting
+    asking: Asking
     market: Market
     library: Library
 
@@ -93,7 +89,6 @@ class Meeting:
 
     async def _reply(self, task: AgentTask, seat: Seat, ordinal: int) -> Reply:
         bidder = await self.market.bidder(seat.name)
-        model: Any = bidder.model
         found = await self.library.passages(task)
         evidence = "\n\n".join(f"{one.path}:{one.line}\n{one.text}" for one in found)
         messages = [
@@ -103,24 +98,7 @@ class Meeting:
                 "content": prompts.load("vote").render(task=task.text, evidence=evidence),
             },
         ]
-        limits = self.settings.execution
-
-        async def do() -> ActOutcome:
-            reply = await chat.ask(
-                model,
-                messages,
-                self.settings,
-                deadline_s=min(limits.deadline_s, task.deadline_s or limits.deadline_s),
-                answer_tokens=limits.answer_tokens,
-                schema=Sealed,
-            )
-            tokens = reply.tokens_in + reply.tokens_out
-            return ActOutcome(result=reply.as_json(), cost_usd=reply.cost_usd, tokens=tokens)
-
-        sent = chat.prompt_tokens(messages, schema=Sealed)
-        most = expected_cost(model, sent, limits.answer_tokens)
-        act = self.market.question(bidder, task, most, ordinal)
-        return Reply.model_validate(await self.acting.perform(act, do))
+        return await self.asking.ask(task, bidder, messages, ordinal=ordinal, schema=Sealed)
 
     def rule(self, seats: Sequence[Json], votes: Sequence[Json]) -> tuple[Ruling, AgentOutcome]:
         """Return the ruling and the outcome that follows from it; too few votes rule nothing."""

@@ -5,7 +5,7 @@ import pytest
 
 from agora.domain.contracts import Approval
 from agora.team import Team
-from nodes.testing import testing
+from nodes import testing
 from tests.conftest import ask
 from tests.improving import (
     DIFF,
@@ -24,7 +24,7 @@ SANDBOXED = pytest.mark.needs("bubblewrap")
 
 @pytest.fixture
 def shop(team: Team, saver: Any, tmp_path: Path) -> Workshop:
-    return workshop(team, saver, tmp_path, app=alone("testing", testing))
+    return workshop(team, saver, tmp_path, app=alone("testing", testing.testing))
 
 
 @SANDBOXED

@@ -70,7 +70,8 @@ class Walls:
         ]
         for source in self.readable:
             argv += ["--ro-bind", str(self._reachable(source, mounts)), str(source)]
-        argv += [*self._environment(), "--chdir", str(self.at), "--", *self.limited(command)]
+        argv += ["--remount-ro", "/", *self._environment(), "--chdir", str(self.at), "--"]
+        argv += self.limited(command)
         return (
             [_program("unshare"), "--mount", "sh", "-c", _script(mounts, argv)] if mounts else argv
         )
