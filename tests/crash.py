@@ -1,14 +1,17 @@
-"""A process that forks runs which kill themselves at the Nth step: one JSON order a line.
+"""A process that forks runs which are killed, at the Nth step or after a while: one order a line.
 
 A step is anything that another process could find half done: a transaction, a checkpoint, a git
-command that writes.
+command that writes; at a step the run kills itself. `after_s` counts from the entry into deploying;
+then the whole group is killed from outside, git included.
 """
 
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -32,7 +35,9 @@ from nodes.states import ImprovementState
 
 steps: list[str] = []
 kill_at = 0
+entered, seen = os.pipe()  # a byte when a run enters deploying, the end when it is over
 _transaction, _write = Database.transaction, git.write
+_deploying = deploying
 
 
 @stage

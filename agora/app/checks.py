@@ -1,16 +1,12 @@
 """Checks: what this installation has and lacks, each with the remedy."""
 
-import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 from agora import team
 from agora.domain.contracts import Json
-from agora.domain.doors import opened
 from agora.domain.errors import AgoraError
-from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.settings import load
 from agora.team import Team
 from memory.database import address
@@ -28,8 +24,8 @@ async def all_checks() -> list[Json]:
     kinds: list[Callable[[Team], Awaitable[Iterable[Json]]]] = [
         _settings,
         _git,
-        _sandbox,
         _database,
+        _sandbox,
         _log,
         _models,
     ]
@@ -60,23 +56,10 @@ async def _git(current: Team) -> list[Json]:
 
 async def _sandbox(current: Team) -> list[Json]:
     try:
-        sandbox = choose_sandbox(current.settings.sandbox, trust_workspace=False)
-        await asyncio.to_thread(_try_sandbox, sandbox)
+        await current.repairing.try_sandbox()
     except AgoraError as error:
         return [_check("sandbox", MISSING, str(error), error.hint)]
     return [_check("sandbox", OK, "bubblewrap confines unknown code")]
-
-
-def _try_sandbox(sandbox: Any) -> None:
-    import tempfile
-    from pathlib import Path
-
-    from agora.domain.contracts import Act
-
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with opened(Act(kind="run_tests", subject="doctor")):
-            sandbox.run(Path(folder), ["/bin/true"], timeout_s=10)
 
 
 async def _database(current: Team) -> list[Json]:

@@ -8,7 +8,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -16,9 +15,8 @@ from agora import team
 from agora.app import runs
 from agora.app.cli import output
 from agora.app.cli.fix import show_change
-from agora.domain import git, tool_records
-from agora.domain.contracts import Act, ActOutcome, Json, ToolCall
-from agora.team.acting import standing_alone
+from agora.domain import tool_records
+from agora.domain.contracts import Json, ToolCall
 
 TOOL, FEBRUARY = "buggy_calculator.divide", "calendar_days.days_in_february"
 FILES = {
@@ -167,21 +165,8 @@ async def _seed(say: Callable[[str], None]) -> str:
 
 async def _commit(workspace: str, files: dict[str, str], message: str) -> None:
     """Write and commit files as a colleague would."""
-    act = Act(kind="commit", subject=f"{workspace} {message}", actor="operator")
-    with standing_alone(f"demo-{Path(workspace).name}-{message}".replace(" ", "-"), "demo"):
-        await team.current().acting.perform(
-            act, lambda: asyncio.to_thread(_write, workspace, files, message)
-        )
-
-
-def _write(workspace: str, files: dict[str, str], message: str) -> ActOutcome:
-    for name, text in files.items():
-        Path(workspace, name).write_text(dedent(text).lstrip("\n"), "utf-8")
-    if not Path(workspace, ".git").exists():
-        git.write(workspace, "init", "--quiet", "--initial-branch", "main")
-    git.write(workspace, "add", "--all")
-    git.write(workspace, "commit", "--quiet", "--no-gpg-sign", "--message", message)
-    return ActOutcome(result={"commit": git.read(workspace, "rev-parse", "HEAD")})
+    texts = {name: dedent(text).lstrip("\n") for name, text in files.items()}
+    await team.current().changing.commit_files(workspace, texts, message)
 
 
 async def _use(

@@ -6,7 +6,7 @@ writes needs an open act of kind `commit`.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,17 @@ def build(change: Change) -> str:
     dates = {"GIT_AUTHOR_DATE": change.at, "GIT_COMMITTER_DATE": change.at}
     command = ["commit-tree", tree, "-p", change.base]
     return git.write(change.workspace, *command, stdin=message(change), env=dates)
+
+
+def commit_files(workspace: Path, files: Mapping[str, str], message: str) -> str:
+    """Write and commit files as a person would, in a new repository if there is none."""
+    for name, text in files.items():
+        (workspace / name).write_text(text, "utf-8")
+    if not (workspace / ".git").exists():
+        git.write(workspace, "init", "--quiet", "--initial-branch", "main")
+    git.write(workspace, "add", "--", *files)
+    git.write(workspace, "commit", "--quiet", "--no-gpg-sign", "--message", message)
+    return head(str(workspace))
 
 
 def message(change: Change) -> str:

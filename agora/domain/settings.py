@@ -116,6 +116,12 @@ class Settings(_Section):
     stage: StageSettings
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret value: what no record, log or message may hold."""
+        given = (self.database.url, self.openai.api_key)
+        return tuple(secret.get_secret_value() for secret in given if secret)
+
+    @property
     def folder(self) -> Path:
         """Return where data is kept: `AGORA_HOME`, or what the system provides."""
         if self.home is not None:

@@ -1,13 +1,16 @@
 """Changes: proposed, approved, applied once whoever is killed on the way, watched, taken back."""
 
 import asyncio
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from agora.domain import commits
 from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
 from agora.domain.errors import RefusedError, UsageError
-from agora.team.acting import Acting, case
+from agora.team.acting import Acting, case, standing_alone
 from agora.team.watching import Watching
 from memory import changes, events
 from memory.database import Database, Row
@@ -22,6 +25,18 @@ class Changing:
     database: Database
     acting: Acting
     watching: Watching
+
+    async def commit_files(self, workspace: str, files: Mapping[str, str], message: str) -> str:
+        """Commit files for a person, outside of any change; return the commit."""
+
+        def write() -> ActOutcome:
+            sha = commits.commit_files(Path(workspace), files, message)
+            return ActOutcome(result={"commit": sha})
+
+        act = Act(kind="commit", subject=f"{workspace} {message}", actor="operator")
+        with standing_alone(uuid.uuid4().hex[:16], "commit"):
+            done = await self.acting.perform(act, lambda: asyncio.to_thread(write))
+        return str(done["commit"])
 
     async def propose(
         self, change: Change, opportunity_id: str | None, evidence: dict[str, Any]

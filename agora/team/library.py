@@ -41,17 +41,18 @@ class Library:
 
     async def chance(self, task: AgentTask) -> float:
         """Return how likely the documents answer this question, in [0, 1]."""
-        return documents.can_answer(task.text, await self.read(task))
+        return await asyncio.to_thread(documents.can_answer, task.text, await self.read(task))
 
     async def answer(self, task: AgentTask) -> AgentOutcome:
         """Answer by quoting, or say that nothing was found."""
-        return documents.answer(task.text, await self.read(task))
+        return await asyncio.to_thread(documents.answer, task.text, await self.read(task))
 
     async def passages(self, task: AgentTask, limit: int = 4) -> list[Passage]:
         """Return the passages that speak most of the question; none without a workspace."""
         if task.workspace is None:
             return []
-        return documents.find_passages(await self.read(task), task.text, limit)
+        read = await self.read(task)
+        return await asyncio.to_thread(documents.find_passages, read, task.text, limit)
 
     async def read(self, task: AgentTask) -> list[Document]:
         """Return the documents of the task's workspace; raise GitError where it is none."""

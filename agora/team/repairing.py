@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from agora.domain.repair.search import Candidate, search
 from agora.domain.repair.trials import TestRun, run_tests
 from agora.domain.repair.workspace import TestCommand, Workspace, open_workspace, pristine
 from agora.domain.settings import Settings
-from agora.team.acting import Acting, case
+from agora.team.acting import Acting, case, standing_alone
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
 from agora.team.watching import Watching
@@ -68,6 +69,20 @@ class Repairing:
             return Bench(order, workspace, command, sandbox)
 
         return await asyncio.to_thread(look)
+
+    async def try_sandbox(self) -> None:
+        """Run a command that does nothing; raise SandboxMissingError or SandboxFailedError."""
+        sandbox = choose_sandbox(self.settings.sandbox, trust_workspace=False)
+
+        def run() -> ActOutcome:
+            with tempfile.TemporaryDirectory(prefix="agora-bench-") as folder:
+                Path(folder).chmod(0o755)
+                ran = sandbox.run(Path(folder), ["/bin/true"], timeout_s=10)
+            return ActOutcome(result={"status": ran.status})
+
+        with standing_alone(uuid.uuid4().hex[:16], "doctor"):
+            act = Act(kind="run_tests", subject="the sandbox itself")
+            await self.acting.perform(act, lambda: asyncio.to_thread(run))
 
     async def waiting_at(self, workspace: str) -> Row | None:
         """Return a change that waits for approval on the commit that the workspace is at.

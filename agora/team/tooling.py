@@ -120,7 +120,7 @@ class Tooling:
             result = await asyncio.to_thread(
                 tools.call, sandbox, root, tool, arguments, timeout_s, _python_of(root)
             )
-            call = tools.record(tool, arguments, result)
+            call = tools.record(tool, arguments, result, self.settings.secrets)
             place = {"line": result.line, "file": result.file}
             return ActOutcome(result={"call": call.as_json(), "place": place})
 

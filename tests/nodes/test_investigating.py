@@ -30,7 +30,7 @@ async def test_the_report_names_the_inputs_that_a_tool_has_failed_with(shop: Wor
     await shop.begin(state=known)
     report = (await shop.team.watching.find(known["opportunity"]["id"]))["evidence"]["report"]
     assert "documented result in 6 of 10 executions" in report
-    assert "prices.total(price=2.5, count=0): ValueError: none" in report
+    assert "prices.total(count=0, price=2.5): ValueError: none" in report
 
 
 @pytest.mark.needs("bubblewrap")

@@ -123,10 +123,23 @@ def answers(
     seen = [f for f in failures if (source.path, node.lineno) in f.frames]
     kinds = dict.fromkeys(f.exception for f in seen)
     for kind in kinds:
+        if kind == "KeyError":
+            yield from _looked_up(source, node, wanted)
         for test in _causes(source, node, kind):
             yield from _guarded(source, node, test, wanted)
     for name in _missing(source, node, seen):
         yield from _instead(source, node, name)
+
+
+def _looked_up(source: Source, node: ast.stmt, wanted: Sequence[str]) -> Iterator[Edit]:
+    """Look up with a default where a key was missing."""
+    lookups = [n for n in ast.walk(node) if isinstance(n, ast.Subscript)]
+    for lookup in lookups:
+        if isinstance(lookup.ctx, ast.Load) and not isinstance(lookup.slice, ast.Slice):
+            for place, answer in enumerate(wanted):
+                text = f"{source.of(lookup.value)}.get({source.of(lookup.slice)}, {answer})"
+                what = f"fall back to `{answer}` where the key is missing"
+                yield replaced(source, lookup, text, "get_default", what, 1.1 + 0.1 * place)
 
 
 def _guarded(source: Source, node: ast.stmt, test: str, wanted: Sequence[str]) -> Iterator[Edit]:
@@ -179,6 +192,6 @@ def _instead(source: Source, node: ast.stmt, name: str) -> Iterator[Edit]:
     for below in ast.walk(node):
         if isinstance(below, ast.Name) and below.id == name and isinstance(below.ctx, ast.Load):
             for place, neutral in enumerate(('""', "0", "[]", "{}")):
-                new = f"({name} or {neutral})"
+                new = f"{name} or {neutral}"
                 what = f"treat a missing `{name}` as {neutral}"
                 yield replaced(source, below, new, "or_default", what, 1.5 + 0.1 * place)

@@ -108,7 +108,7 @@ class Reporter:
         self.settled = set(settled)
         self.each_s = each_s
         self.failure: Json | None = None
-        self.outcome = "passed"
+        self.outcome = "unfinished"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -119,12 +119,14 @@ class Reporter:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
         """Time one test from its setup to the end of its teardown."""
-        self.failure, self.outcome, started = None, "passed", time.monotonic()
+        self.failure, self.outcome, started = None, "unfinished", time.monotonic()
         self.tell({"kind": "start", "id": item.nodeid})
         signal.setitimer(signal.ITIMER_REAL, self.each_s)
         yield
         signal.setitimer(signal.ITIMER_REAL, 0)
         seconds = time.monotonic() - started
+        if self.outcome == "unfinished":
+            self.outcome, self.failure = "failed", lost("", "ended pytest")["failure"]
         result = {"id": item.nodeid, "outcome": self.outcome, "seconds": seconds}
         self.tell({"kind": "result", "failure": self.failure, **result})
 
@@ -135,11 +137,13 @@ class Reporter:
         produced: Any = yield
         report = produced.get_result()
         if report.skipped or hasattr(report, "wasxfail"):
-            self.outcome = "skipped" if self.outcome == "passed" else self.outcome
+            self.outcome = "skipped" if self.outcome != "failed" else self.outcome
         elif raised is not None or report.failed:
             self.outcome = "failed"
             error = raised or AssertionError(str(report.longrepr))
             self.failure = self.failure or describe(error)
+        elif call.when == "call" and self.outcome == "unfinished":
+            self.outcome = "passed"
 
     def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
         """Tell of a file that cannot be collected: the module it imports may be what is broken."""
@@ -206,8 +210,11 @@ class Supervisor:
     def run(self) -> Json:
         """Return results by id, the runner's own status and what it printed."""
         for _ in range(LIVES):
+            known = len(self.results)
             self.live()
-            if self.end or not self.bury():
+            self.bury()
+            is_done = all(name in self.results for name in self.ids)
+            if is_done or len(self.results) == known:
                 break
         for name in self.ids:
             self.results.setdefault(name, lost(name, "never ran: the tests before it ended pytest"))
@@ -268,15 +275,14 @@ class Supervisor:
         elif kind == "end":
             self.end = frame
 
-    def bury(self) -> bool:
-        """Fail the test that the child died of; return whether another child is worth a try."""
-        if self.running is None:
-            return False
-        name, started = self.running
-        hung = time.monotonic() - started >= self.order["each_s"]
-        self.results[name] = lost(name, "ran past its deadline" if hung else "ended the process")
-        self.running = None
-        return any(other not in self.results for other in self.ids)
+    def bury(self) -> None:
+        """Fail the test that the child died of."""
+        if self.running is not None:
+            name, started = self.running
+            hung = time.monotonic() - started >= self.order["each_s"]
+            why = "ran past its deadline" if hung else "ended the process"
+            self.results[name] = lost(name, why)
+            self.running = None
 
 
 def lost(name: str, why: str) -> Json:

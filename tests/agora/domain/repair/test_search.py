@@ -51,7 +51,8 @@ CASES = {
         "def tag(word, words=None):\n    if words is None:\n        words = []",
     ),
     "await": (
-        "async def price(): return 3\n\nasync def double():\n    one = price()\n    return 2 * one\n",
+        "async def price():\n    return 3\n\n\n"
+        "async def double():\n    one = price()\n    return 2 * one\n",
         "import asyncio\nfrom tool import double\n"
         "def test_it():\n    assert asyncio.run(double()) == 6\n",
         "    one = await price()",
@@ -70,11 +71,12 @@ CASES = {
         "def full(first, middle):\n    return first.strip() + middle.strip()\n",
         "from tool import full\ndef test_it():\n    assert full('a ', 'b') == 'ab'\n"
         "def test_none():\n    assert full('a', None) == 'a'\n",
-        "    return first.strip() + (middle or \"\").strip()",
+        '    return first.strip() + (middle or "").strip()',
     ),
     "encoding": (
         "def decoded(content):\n    return content.decode('ascii')\n",
-        "from tool import decoded\ndef test_it():\n    assert decoded(b'k\\xc3\\xa4se') == 'k\\xe4se'\n",
+        "from tool import decoded\n"
+        "def test_it():\n    assert decoded(b'k\\xc3\\xa4se') == 'k\\xe4se'\n",
         "    return content.decode('utf-8')",
     ),
     "method_of_a_class": (
@@ -102,7 +104,9 @@ def test_a_patch_applies_with_git_and_keeps_every_other_line(
     tool = "def half( n ):   # odd layout\n    return n*2   # half of it\n\n\nX = 'käse'"
     place = tree(tool, "from tool import half\ndef test_it():\n    assert half(8) == 4\n")
     found = repaired(sandbox, place)
-    subprocess.run(["git", "apply", "-"], input=found.survivors[0].diff.encode(), cwd=place, check=True)
+    subprocess.run(
+        ["git", "apply", "-"], input=found.survivors[0].diff.encode(), cwd=place, check=True
+    )
     after = (place / "tool.py").read_text("utf-8")
     assert after.replace("n//2", "n/2") == tool.replace("n*2", "n/2")
 
@@ -126,7 +130,8 @@ def test_parametrised_and_unittest_tests_count(sandbox: Sandbox, tree: MakeTree)
         "import unittest, pytest\nfrom tool import add\n"
         "@pytest.mark.parametrize('a, b, c', [(1, 2, 3), (4, 0, 4)])\n"
         "def test_add(a, b, c):\n    assert add(a, b) == c\n"
-        "class Case(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(add(2, 2), 4)\n",
+        "class Case(unittest.TestCase):\n"
+        "    def test_it(self):\n        self.assertEqual(add(2, 2), 4)\n",
     )
     assert best(repaired(sandbox, place)) == "    return a + b"
 
@@ -174,9 +179,7 @@ def test_a_search_ends_in_time_and_when_it_is_told_to(sandbox: Sandbox, tree: Ma
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
     started = time.monotonic()
-    search(
-        sandbox, place, command(place), before, timeout_s=60, candidates=50_000, cancel=stop
-    )
+    search(sandbox, place, command(place), before, timeout_s=60, candidates=50_000, cancel=stop)
     assert time.monotonic() - started < 8
 
 

@@ -148,7 +148,8 @@ PATCHES = {
     ),
     "call": (
         "import _pytest.runner\n"
-        "_pytest.runner.CallInfo.from_call.__func__.__code__ = (lambda cls, func, when, reraise=None:"
+        "made = _pytest.runner.CallInfo.from_call.__func__\n"
+        "made.__code__ = (lambda cls, func, when, reraise=None:"
         " cls(None, None, 0, 0, 0, when, _ispytest=True)).__code__\n"
     ),
 }

@@ -13,7 +13,9 @@ from tests.conftest import commit, repository, sh
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return repository(tmp_path / "workspace", {"tool.py": "X = 1\n", "test_tool.py": "import tool\n"})
+    return repository(
+        tmp_path / "workspace", {"tool.py": "X = 1\n", "test_tool.py": "import tool\n"}
+    )
 
 
 def parsed(text: str, root: Path) -> TestCommand:
