@@ -104,7 +104,7 @@ def claiming(
     for row in tasks:
         claims = {one.name: _claim(state, row, one, one == liar) for one in market.models}
         model, held = market.hold(
-            state, row, lambda one, said=claims: {"claimed_p": said[one.name]}
+            state, row, {name: {"claimed_p": p} for name, p in claims.items()}
         )
         gains.append(row.utility(model, price))
         if model is None or held.award is None:
@@ -155,7 +155,7 @@ def bursts(market: Market, rows: Sequence[Row], seed: int, sees_queue: bool = Tr
     for row in tasks:
         now_s += dice.expovariate(2.0 if now_s % 600 < 60 else 0.05)
         waits = {name: max(0.0, slots[0] - now_s) * sees_queue for name, slots in free_at.items()}
-        model, _ = market.hold(state, row, lambda one, known=waits: {"queue_s": known[one.name]})
+        model, _ = market.hold(state, row, {name: {"queue_s": s} for name, s in waits.items()})
         if model is None:
             right.append(False)
             continue

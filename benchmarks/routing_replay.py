@@ -6,7 +6,7 @@ Money is in m$ (0.001 USD) here, as in the data; the auction gets USD.
 import csv
 import gzip
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 from agora.domain import auction, difficulty, standings
 from agora.domain.auction import Ask, Auction, Offer, Stakes, Terms
 from agora.domain.contracts import Json
+
+NO_TERMS: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True)
@@ -151,18 +153,18 @@ class Market:
         """Return the value of a right answer in USD."""
         return self.value_musd / 1000
 
-    def offers(
-        self, state: Json, row: Row, terms: Callable[[Replay], Json] = lambda model: {}
-    ) -> list[Offer]:
-        """Return all models' offers for a question; `terms` adds queues and claims."""
+    def offers(self, state: Json, row: Row, terms: Mapping[str, Json] = NO_TERMS) -> list[Offer]:
+        """Return all models' offers for a question; `terms` adds queues and claims, by model."""
         ask = Ask({row.domain: 1.0}, self.stakes, traits=row.traits)
         return [
-            auction.offer(state, model.name, model.name, ask, _terms(model, row, terms(model)))
+            auction.offer(
+                state, model.name, model.name, ask, _terms(model, row, terms.get(model.name, {}))
+            )
             for model in self.models
         ]
 
     def hold(
-        self, state: Json, row: Row, terms: Callable[[Replay], Json] = lambda model: {}
+        self, state: Json, row: Row, terms: Mapping[str, Json] = NO_TERMS
     ) -> tuple[Replay | None, Auction]:
         """Return the winner of a question, and the auction."""
         held = auction.hold(self.offers(state, row, terms), self.stakes)

@@ -1,8 +1,8 @@
-"""A process that forks runs which are killed, at the Nth step or after a while: one order a line.
+"""A process that forks runs and kills them: one JSON order a line, answered by status and seconds.
 
-A step is anything that another process could find half done: a transaction, a checkpoint, a git
-command that writes; at a step the run kills itself. `after_s` counts from the entry into deploying;
-then the whole group is killed from outside, git included.
+With `kill_at` a run kills itself at the Nth step: anything that another process could find half
+done, a transaction, a checkpoint, a git command that writes. With `after_s` its whole process
+group is killed, git included, so many seconds after a person's yes.
 """
 
 import asyncio
@@ -35,9 +35,7 @@ from nodes.states import ImprovementState
 
 steps: list[str] = []
 kill_at = 0
-entered, seen = os.pipe()  # a byte when a run enters deploying, the end when it is over
 _transaction, _write = Database.transaction, git.write
-_deploying = deploying
 
 
 @stage
@@ -104,7 +102,7 @@ def settings_of(order: dict[str, Any]) -> Settings:
     return load({}, **{"database.url": order["url"], "home": Path(order["home"])})
 
 
-async def run(order: dict[str, Any]) -> None:
+async def run(order: dict[str, Any], approved: int) -> None:
     team = agora.team.assemble(settings_of(order))
     agora.team.current = lambda: team
     config: RunnableConfig = {"configurable": {"thread_id": order["thread"]}}
@@ -114,24 +112,42 @@ async def run(order: dict[str, Any]) -> None:
         app: Any = graph.compile(checkpointer=saver)
         await app.ainvoke(order["state"], config, durability="sync")
         await team.changing.say(order["state"]["task"]["change"]["id"], {"type": "approve"})
+        os.write(approved, b"!")
         yes: Command[str] = Command(resume={"decisions": [{"type": "approve"}]})
         await app.ainvoke(yes, config, durability="sync")
 
 
-def main() -> None:
+def start(order: dict[str, Any]) -> tuple[int, int]:
+    """Fork a run; return its pid, and a pipe with a byte at the yes and the end at its end."""
     global kill_at
+    reading, approved = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        kill_at = order.get("kill_at", 0)
+        asyncio.run(run(order, approved))
+        os._exit(0)
+    os.close(approved)
+    return child, reading
+
+
+def end(child: int, reading: int, after_s: float) -> tuple[int, float]:
+    """Kill the run's group in so many seconds; return how it ended, and its time since the yes."""
+    os.read(reading, 1)
+    began = time.monotonic()
+    select.select([reading], [], [], after_s)
+    seconds = time.monotonic() - began
+    os.killpg(child, signal.SIGKILL)
+    os.close(reading)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seconds
+
+
+def main() -> None:
     Database.transaction = transaction  # type: ignore[method-assign]
     git.write = write
     for line in sys.stdin:
         order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            os.setpgid(0, 0)
-            kill_at = order["kill_at"]
-            asyncio.run(run(order))
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(status, flush=True)  # noqa: T201
+        print(json.dumps(end(*start(order), order.get("after_s", 60))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

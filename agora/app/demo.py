@@ -125,7 +125,7 @@ async def _play(running: runs.Runs, audience: _Audience) -> Json:
     told["success_after"] = await _use(workspace, TOOL, DIVISIONS, is_quotient)
     say(f"   {bar(told['success_after'])}")
 
-    say("\n4  A colleague adds a test that fails. Its patch passes all tests, and is approved.")
+    say("\n4  A colleague adds a test that fails. A patch passes all tests; the gate has a doubt.")
     await _commit(workspace, LATER, "Add a test for leap years")
     told["bad_commit"] = await _improve(running, workspace, audience)
     if told["bad_commit"] is None:
@@ -222,7 +222,7 @@ async def _improve(running: runs.Runs, workspace: str, audience: _Audience) -> s
 
 
 def _hear(piece: Json, tell: Callable[[str], None], audience: _Audience) -> None:
-    if piece["kind"] == "search":
+    if piece["kind"] == "search" and piece["tried"]:
         tell(f"searching: {piece['tried']} candidates, {piece['survivors']} pass all tests")
     elif piece["kind"] == "report":
         audience.say("\n".join(f"   {line}" for line in piece["text"].splitlines()))

@@ -32,7 +32,7 @@ class AgentTask(Contract):
     """What a person asks of Agora, once."""
 
     id: str = ""  # given by intake where the caller gives none
-    text: str = Field(min_length=1)
+    text: str = Field(min_length=1, max_length=100_000)
     domain: str | None = None
     urgency: Urgency = "normal"
     budget_usd: float | None = Field(default=None, ge=0)

@@ -89,7 +89,7 @@ async def _approve(running: Any, state: output.Json, tell: Any) -> output.Json:
 
 
 def _tell(tell: Any, piece: output.Json) -> None:
-    if piece["kind"] == "search":
+    if piece["kind"] == "search" and piece["tried"]:
         tell(f"searching: {piece['tried']} candidates, {piece['survivors']} pass all tests")
     elif piece["kind"] == "report":
         output.note(piece["text"])

@@ -131,6 +131,26 @@ def test_a_fallen_expert_comes_back_by_its_probes() -> None:
     assert p_success(back, "a@m", {"law": 1.0})[0] > 0.6
 
 
+def test_who_came_back_has_the_hope_of_a_newcomer() -> None:
+    fallen = after(*outcomes(0.8, 600, is_graded=True), *outcomes(0.1, 60, seed=2))
+    assert standings.exploration(fallen, "a@m") == 0.0
+    back = after(*outcomes(0.85, 14, seed=3, is_probe=True), state=fallen)
+    assert standings.exploration(back, "a@m") == 1.5
+
+
+def test_a_newcomer_has_more_hope_than_those_known_for_long() -> None:
+    state = after(*outcomes(0.6, 1001))
+    assert standings.exploration(state, "a@m") == 0.5
+    assert standings.exploration(state, "late@m") == 1.5
+    assert standings.exploration(after(event(bidder="late@m"), state=state), "late@m") == 1.5
+
+
+def test_standings_of_an_older_version_can_be_carried_on() -> None:
+    state = after(*outcomes(0.8, 20))
+    del state["bidders"]["a@m"]["boast"]
+    assert after(event(), state=state)["bidders"]["a@m"]["right"] > 10
+
+
 def test_a_probe_is_due_once_in_fifty_tasks_and_only_after_a_fall() -> None:
     others = outcomes(0.7, 49, bidder="b@n")
     fallen = after(*outcomes(0.8, 600), *outcomes(0.1, 40, seed=2))
