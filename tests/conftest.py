@@ -5,6 +5,7 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -22,15 +23,17 @@ pytest_plugins = ["tests.needs"]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """A PostgreSQL server, with a database that the others are copied from."""
-    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("agora") / "postgres")
-    url = asyncio.run(postgres.url())
-    _create(url, "template_agora", "template1")
-    migrate(_named(url, "template_agora"))
-    asyncio.run(_prepare_checkpoints(_named(url, "template_agora")))
-    yield url
-    asyncio.run(postgres.stop())
+    # Not below pytest's folder: every session closes that to others, and the server is another.
+    with TemporaryDirectory(prefix="agora-tests-", ignore_cleanup_errors=True) as folder:
+        postgres = EmbeddedPostgres(Path(folder, "postgres"))
+        url = asyncio.run(postgres.url())
+        _create(url, "template_agora", "template1")
+        migrate(_named(url, "template_agora"))
+        asyncio.run(_prepare_checkpoints(_named(url, "template_agora")))
+        yield url
+        asyncio.run(postgres.stop())
 
 
 async def _prepare_checkpoints(url: str) -> None:

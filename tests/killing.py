@@ -40,7 +40,7 @@ class Killer:
     reading: IO[str]
 
     def kill(self, thread: str, state: Json, **when: float) -> tuple[int, float]:
-        """Run a change until it is killed; return its exit status, and its seconds since the yes."""
+        """Run a change until it is killed; return its status, and its seconds since the yes."""
         wanted = self.order | {"thread": thread, "state": state} | when
         print(json.dumps(wanted), file=self.writing, flush=True)
         status, seconds = json.loads(self.reading.readline())

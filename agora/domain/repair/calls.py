@@ -299,8 +299,10 @@ def choices(source: Source, node: ast.AST) -> Iterator[Edit]:
     if isinstance(node, ast.comprehension):
         for condition in node.ifs:
             start, end = source.span(condition)
-            head = source.content[:start].rstrip().removesuffix(b"(").rstrip().removesuffix(b"if")
-            part = (len(head), end, "")
+            head = source.content[:start].rstrip()
+            if head.endswith(b"("):
+                head, end = head[:-1].rstrip(), source.content.index(b")", end) + 1
+            part = (len(head.removesuffix(b"if").rstrip()), end, "")
             yield at(source, condition, part, "drop_filter", "keep every element", 2.3)
     if isinstance(node, ast.List | ast.Tuple | ast.Set) and isinstance(
         getattr(node, "ctx", ast.Load()), ast.Load

@@ -253,8 +253,11 @@ def replaced(
 ) -> Edit:
     """Return an edit that puts other text in the place of an expression."""
     start, end = source.span(node)
-    if _binds_loosely(text) and not _is_enclosed(source, node):
-        text = f"({text})"
+    if _binds_loosely(text):
+        text = text if _is_enclosed(source, node) else f"({text})"
+    elif isinstance(source.parents.get(node), ast.BinOp | ast.BoolOp | ast.Compare | ast.Return):
+        if (source.content[start - 1 : start], source.content[end : end + 1]) == (b"(", b")"):
+            start, end = start - 1, end + 1
     return Edit(source.path, node.lineno, ((start, end, text),), operator, what, cost, added)
 
 

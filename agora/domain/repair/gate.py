@@ -86,7 +86,7 @@ def _proved(before: TestRun, after: TestRun) -> Verdict:
     """Return whether every test that counts passes, within the bounds of the old version."""
     lost = [name for name in before.outcomes if name not in after.outcomes]
     skipped = [name for name in after.ids("skipped") if before.outcomes.get(name) != "skipped"]
-    failing = [name for name in after.failing if name in before.outcomes]
+    failing = [name for name in after.failing if before.counts(name)]
     foreign = sorted(set(after.tampered) - set(before.tampered))
     if not before.failing:
         return _no("nothing_to_repair", "no test failed before")
@@ -114,8 +114,7 @@ def _no(rule: str, reason: str) -> Verdict:
 
 def _report(before: TestRun, runs: list[TestRun]) -> TestReport:
     """Return one report of both rounds: a test passes that passed twice."""
-    counted = set(before.outcomes)
-    failing = {name for run in runs for name in run.failing if name in counted}
+    failing = {name for run in runs for name in run.failing if before.counts(name)}
     passing = [name for name in runs[0].passing if name not in failing]
     return TestReport(
         failing_before=before.failing,

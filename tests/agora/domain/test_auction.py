@@ -1,5 +1,7 @@
+import random
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from agora.domain import auction, standings
 from agora.domain.auction import Ask, Offer, Stakes, Terms, hold, offer, score_usd
+from agora.domain.contracts import Json
 
 STAKES = Stakes(value_usd=0.01, second_usd=0.00003)
 OFFERS = st.lists(
@@ -161,3 +164,49 @@ def test_a_decision_is_quick(experts: int, limit_s: float) -> None:
         assert auction.hold(offers, STAKES).award
         times.append(time.perf_counter() - begin)
     assert sorted(times)[len(times) // 4] < limit_s
+
+
+def priced(usd: float, tokens: float) -> float:
+    return usd
+
+
+def share_of_local(state: Json, tasks: int, seconds: float, seed: int) -> tuple[Json, list[bool]]:
+    """Return standings after so many tasks, and which of them the local model won."""
+    dice, won = random.Random(seed), []
+    ask = Ask({"law": 1.0}, STAKES)
+    prices = {"local": 0.0, "cloud": 0.0012}
+    for _ in range(tasks):
+        offers = [
+            offer(state, "e", model, ask, Terms(partial(priced, usd)))
+            for model, usd in prices.items()
+        ]
+        held = hold(offers, STAKES)
+        assert held.award and held.award.winner.model
+        model = held.award.winner.model
+        won.append(model == "local")
+        latency_s = (seconds if model == "local" else 2.0) * dice.uniform(0.7, 1.3)
+        event = {"bidder": f"e@{model}", "domain": "law", "right": dice.random() < 0.7}
+        told = {"latency_s": latency_s, "tokens_out": 200, "is_probe": held.is_probe}
+        state = standings.step(state, event | told)
+    return state, won
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_slow_local_model_loses_its_share_and_has_it_back_by_probes(seed: int) -> None:
+    state, before = share_of_local(standings.empty(), 400, 4.0, seed)
+    state, slow = share_of_local(state, 300, 20.0, seed + 10)
+    state, after = share_of_local(state, 600, 4.0, seed + 20)
+    usual = sum(before[200:]) / 200
+    assert usual > 0.7
+    assert sum(slow[50:]) / len(slow[50:]) < 0.1
+    assert sum(after[500:]) / 100 >= 0.8 * usual
+
+
+def test_the_only_local_model_keeps_its_tasks_however_slow() -> None:
+    state, ask = standings.empty(), Ask({"law": 1.0}, STAKES)
+    for latency_s in (1.0, 60.0):
+        for _ in range(50):
+            event = {"bidder": "e@local", "domain": "law", "right": True, "latency_s": latency_s}
+            state = standings.step(state, event)
+    assert standings.health(state, "e@local") < 0.02
+    assert hold([offer(state, "e", "local", ask, Terms())], Stakes(0.01)).award
