@@ -26,8 +26,9 @@ from agora.domain.doors import opened
 from agora.domain.repair import gate, patches
 from agora.domain.repair.diffs import diff_of
 from agora.domain.repair.edits import singles
+from agora.domain.repair.hunt import Hunt
 from agora.domain.repair.sandbox import Sandbox, choose_sandbox
-from agora.domain.repair.search import Hunt, Search, search
+from agora.domain.repair.search import Search, search
 from agora.domain.repair.trials import TestRun, run_tests
 from agora.domain.repair.workspace import TestCommand, open_workspace, pristine
 from agora.domain.settings import load

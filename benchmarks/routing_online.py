@@ -76,12 +76,12 @@ def _favourite(market: Market, state: Json, rows: Sequence[Row]) -> Replay:
     return max(market.models, key=won.count)
 
 
-def _first(is_its: Sequence[bool], window: int, holds: Callable[[float], bool]) -> float:
-    """Return after how many tasks the share of the last `window` tasks first holds."""
+def _first(is_its: Sequence[bool], window: int, holds: Callable[[float], bool]) -> int:
+    """Return after how many tasks the share of the last `window` first holds; all, if never."""
     for at in range(window, len(is_its) + 1):
         if holds(mean(is_its[at - window : at])):
             return at
-    return float("inf")
+    return len(is_its)
 
 
 def watching_cost(market: Market, rows: Sequence[Row], seed: int) -> float:

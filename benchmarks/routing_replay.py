@@ -188,3 +188,13 @@ def _terms(model: Replay, row: Row, more: Json) -> Terms:
 def shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
     """Return the rows in a random order."""
     return random.Random(seed).sample(rows, len(rows))
+
+
+def suites_of(rows: Iterable[Row]) -> list[str]:
+    """Return the suites of the rows, as they come."""
+    return list(dict.fromkeys(row.suite for row in rows))
+
+
+def bidders_of(models: Iterable[Replay], suite: str) -> tuple[Replay, ...]:
+    """Return the models that were run on a suite."""
+    return tuple(one for one in models if suite in one.suites)

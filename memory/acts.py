@@ -9,8 +9,10 @@ from agora.domain.models import Spent
 from memory.database import Row, Rows
 
 FIND = "SELECT status, token, result FROM acts WHERE key = %s"
+# Where it is there as it should be, as it mostly is, nothing is locked and nothing written.
 OPEN_BUDGET = """
-INSERT INTO budgets (name, cap_usd) VALUES (%s, %s)
+INSERT INTO budgets (name, cap_usd) SELECT %(name)s, %(usd)s
+WHERE NOT EXISTS (SELECT FROM budgets WHERE name = %(name)s AND cap_usd = %(usd)s)
 ON CONFLICT (name) DO UPDATE SET cap_usd = EXCLUDED.cap_usd
 """
 # The row locks make check and reservation one: two cannot both spend the last cent. They are
@@ -69,7 +71,7 @@ def exact(usd: float | None) -> Decimal | None:
 
 async def open_budget(connection: Rows, name: str, cap_usd: float) -> None:
     """Make sure the budget exists, with this cap."""
-    await connection.execute(OPEN_BUDGET, [name, exact(cap_usd)])
+    await connection.execute(OPEN_BUDGET, {"name": name, "usd": exact(cap_usd)})
 
 
 async def find(connection: Rows, key: str) -> Row | None:

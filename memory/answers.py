@@ -5,17 +5,19 @@ from datetime import timedelta
 from psycopg.types.json import Jsonb
 
 from agora.domain.contracts import AgentOutcome
-from memory.database import Row, Rows
+from memory.database import UNFLUSHED, Row, Rows
 
-KEEP = """
+KEEP = f"""
+WITH unflushed AS ({UNFLUSHED})
 INSERT INTO answers (scope, question, outcome, task_id, expires_at)
-VALUES (%s, %s, %s, %s, clock_timestamp() + %s)
+SELECT %s, %s, %s, %s, clock_timestamp() + %s FROM unflushed
 ON CONFLICT (scope, question) DO UPDATE SET outcome = EXCLUDED.outcome,
     task_id = EXCLUDED.task_id, created_at = clock_timestamp(), expires_at = EXCLUDED.expires_at
 WHERE answers.expires_at < clock_timestamp()
 """
-FIND = """
-UPDATE answers SET hits = hits + 1
+FIND = f"""
+WITH unflushed AS ({UNFLUSHED})
+UPDATE answers SET hits = hits + 1 FROM unflushed
 WHERE scope = %s AND question = %s AND expires_at > clock_timestamp()
 RETURNING outcome, task_id, created_at
 """

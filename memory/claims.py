@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from memory.database import Row, Rows
+from memory.database import UNFLUSHED, Row, Rows
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ ON CONFLICT (thread_id) DO UPDATE SET input = EXCLUDED.input, stage = EXCLUDED.s
 WHERE (held.is_open OR held.expires_at < clock_timestamp()) AND held.input IS NULL
 """
 # One statement: ON CONFLICT locks the row and reads its newest version, so two cannot both win.
-CLAIM = """
+CLAIM = f"""
+WITH unflushed AS ({UNFLUSHED}), taken AS (
 INSERT INTO claims AS held (thread_id, stage, holder, token, checkpoint_id, expires_at)
-VALUES (%(thread_id)s, %(stage)s, %(holder)s, nextval('claim_tokens'), %(checkpoint_id)s,
-        clock_timestamp() + %(lease)s)
+SELECT %(thread_id)s, %(stage)s, %(holder)s, nextval('claim_tokens'), %(checkpoint_id)s,
+       clock_timestamp() + %(lease)s FROM unflushed
 ON CONFLICT (thread_id) DO UPDATE SET
     token = CASE WHEN held.holder = EXCLUDED.holder THEN held.token ELSE EXCLUDED.token END,
     holder = EXCLUDED.holder,
@@ -44,12 +45,20 @@ ON CONFLICT (thread_id) DO UPDATE SET
 WHERE (EXCLUDED.checkpoint_id = '' OR held.checkpoint_id <= EXCLUDED.checkpoint_id)
   AND (held.holder = EXCLUDED.holder OR held.is_open OR held.expires_at < clock_timestamp())
 RETURNING token
+), told AS (
+INSERT INTO events (correlation_id, kind, body)
+SELECT %(correlation_id)s, 'stage.entered', %(told)s FROM taken
+)
+SELECT token FROM taken
 """
 FIND = "SELECT token, stage, expires_at, is_open, checkpoint_id FROM claims WHERE thread_id = %s"
 RENEW = """
 UPDATE claims SET expires_at = clock_timestamp() + %s WHERE thread_id = %s AND token = %s
 """
-OPEN = "UPDATE claims SET is_open = true WHERE thread_id = %s AND token = %s"
+OPEN = f"""
+WITH unflushed AS ({UNFLUSHED})
+UPDATE claims SET is_open = true FROM unflushed WHERE thread_id = %s AND token = %s
+"""
 # FOR SHARE holds off a takeover until the fenced transaction has committed.
 FENCE = "SELECT FROM claims WHERE thread_id = %s AND token = %s FOR SHARE"
 ABANDONED = """
@@ -73,9 +82,10 @@ async def announce(
     return (await connection.execute(ANNOUNCE, row)).rowcount == 1
 
 
-async def claim(connection: Rows, wanted: Claim) -> int | None:
-    """Return the fencing token, or None: another holds the thread, or is further than we."""
-    row = await (await connection.execute(CLAIM, asdict(wanted))).fetchone()
+async def claim(connection: Rows, wanted: Claim, correlation_id: str, told: Any) -> int | None:
+    """Return the fencing token and tell the stream; None: another holds the thread, or is ahead."""
+    row_of = asdict(wanted) | {"correlation_id": correlation_id, "told": Jsonb(told)}
+    row = await (await connection.execute(CLAIM, row_of)).fetchone()
     return row["token"] if row else None
 
 
@@ -96,7 +106,9 @@ async def leave(connection: Rows, thread_id: str, token: int) -> None:
 
 async def is_ours(connection: Rows, thread_id: str, token: int) -> bool:
     """Return whether the token still counts, and keep it so until this transaction ends."""
-    return (await connection.execute(FENCE, [thread_id, token])).rowcount == 1
+    async with connection.pipeline():  # the fence comes first: BEGIN goes along with it
+        fenced = await connection.execute(FENCE, [thread_id, token])
+    return fenced.rowcount == 1
 
 
 async def abandoned(connection: Rows, *, with_open: bool = False) -> list[Row]:

@@ -20,6 +20,7 @@ NEWEST = """
 SELECT * FROM (SELECT seq, body, hash FROM decisions ORDER BY seq DESC LIMIT %s) AS newest
 ORDER BY seq
 """
+HEAD_SIZE = 512  # bytes; always as many, so that one write replaces the head as a whole
 NOW = """
 SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
 """
@@ -42,9 +43,11 @@ class Decisions:
 
     async def append(self, connection: Rows, decision: dict[str, Any]) -> Row:
         """Add an entry at the head; keep the transaction short, everybody waits for it."""
-        await connection.execute(LOCK)
-        head = await (await connection.execute(HEAD)).fetchone() or {"seq": 0, "hash": ""}
-        now = await (await connection.execute(NOW)).fetchone()
+        async with connection.pipeline():
+            await connection.execute(LOCK)
+            heads, times = await connection.execute(HEAD), await connection.execute(NOW)
+        head = await heads.fetchone() or {"seq": 0, "hash": ""}
+        now = await times.fetchone()
         assert now is not None
         row: Row = {"seq": head["seq"] + 1}
         body = canonical(decision | row | now | {"key": self.signer.public})
@@ -56,15 +59,13 @@ class Decisions:
     def keep_head(self, row: Row) -> None:
         """Write the newest entry down outside of the database: a cut tail is seen by it."""
         path = self.signer.folder / "decisions.head"
-        with _locked(path) as lock:
-            if _read_head(path).get("seq", 0) < row["seq"]:
-                fresh = path.with_suffix(".fresh")
-                with open(
-                    fresh, "w", opener=lambda name, flags: os.open(name, flags, 0o600)
-                ) as file:
-                    file.write(canonical(row))
-                fresh.replace(path)
-            fcntl.flock(lock, fcntl.LOCK_UN)
+        head = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(head, fcntl.LOCK_EX)  # until it is closed
+            if _parsed(os.pread(head, HEAD_SIZE, 0)).get("seq", 0) < row["seq"]:
+                os.pwrite(head, canonical(row).ljust(HEAD_SIZE).encode(), 0)
+        finally:
+            os.close(head)
 
     async def verify(self, connection: Rows) -> Finding:
         """Look at every entry: does it follow from the one before, and did we sign it?"""
@@ -111,16 +112,21 @@ async def _all(connection: Rows) -> AsyncIterator[Row]:
         seq = rows[-1]["seq"]
 
 
-def _locked(path: Path) -> Any:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = open(path.with_suffix(".lock"), "w")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
-
-
 def _read_head(path: Path) -> Row:
     try:
-        head = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        head = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
         return {}
-    return head if isinstance(head, dict) else {}
+    try:
+        fcntl.flock(head, fcntl.LOCK_SH)
+        return _parsed(os.pread(head, HEAD_SIZE, 0))
+    finally:
+        os.close(head)
+
+
+def _parsed(head: bytes) -> Row:
+    try:
+        row = json.loads(head)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}

@@ -4,12 +4,17 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from memory.database import Row, Rows
+from memory.database import UNFLUSHED, Row, Rows
 
 PUBLISH = "INSERT INTO events (correlation_id, kind, body) VALUES (%s, %s, %s)"
+NOTE = f"""
+WITH unflushed AS ({UNFLUSHED})
+INSERT INTO events (correlation_id, kind, body) SELECT %s, %s, %s FROM unflushed
+"""
+# As one value: two hundred rows would take the driver longer than all the rest of a stage.
 NEWEST = """
-SELECT * FROM (SELECT id, at, correlation_id, kind, body FROM events
-               WHERE kind = ANY(%s) ORDER BY id DESC LIMIT %s) AS newest ORDER BY id
+SELECT coalesce(json_agg(json_build_object('kind', kind, 'body', body) ORDER BY id), '[]') AS all
+FROM (SELECT id, kind, body FROM events WHERE kind = ANY(%s) ORDER BY id DESC LIMIT %s) AS newest
 """
 OF_A_CASE = """
 SELECT id, at, kind, body FROM events
@@ -22,9 +27,15 @@ async def publish(connection: Rows, correlation_id: str, kind: str, body: Any) -
     await connection.execute(PUBLISH, [correlation_id, kind, Jsonb(body)])
 
 
+async def note(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
+    """Add an event that stands alone, and need not outlive a crash of PostgreSQL."""
+    await connection.execute(NOTE, [correlation_id, kind, Jsonb(body)])
+
+
 async def newest(connection: Rows, kinds: list[str], limit: int) -> list[Row]:
-    """Return the newest events of some kinds, oldest first."""
-    return await (await connection.execute(NEWEST, [kinds, limit])).fetchall()
+    """Return `kind` and `body` of the newest events of some kinds, oldest first."""
+    row = await (await connection.execute(NEWEST, [kinds, limit])).fetchone()
+    return list(row["all"]) if row else []
 
 
 async def of_case(connection: Rows, correlation_id: str, after: int = 0) -> list[Row]:

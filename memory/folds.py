@@ -5,20 +5,24 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from memory.database import Rows
+from memory.database import UNFLUSHED, Rows
 
 START = "INSERT INTO folds (name) VALUES (%s) ON CONFLICT DO NOTHING"
 READ = "SELECT xid, id, state FROM folds WHERE name = %s"
 LOCK = f"{READ} FOR UPDATE"
+BATCH = 1000
 # Ids are given before the commit, so a smaller one may appear later. A transaction below xmin
 # is over for good; the cursor goes by (xid, id), for with the id alone it would still skip.
-NEXT = """
+NEXT = f"""
 SELECT xid, id, kind, at, correlation_id, body FROM events
 WHERE kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY xid, id LIMIT 1000
+ORDER BY xid, id LIMIT {BATCH}
 """
-STORE = "UPDATE folds SET xid = %s::xid8, id = %s, state = %s WHERE name = %s"
+STORE = f"""
+WITH unflushed AS ({UNFLUSHED})
+UPDATE folds SET xid = %s::xid8, id = %s, state = %s FROM unflushed WHERE name = %s
+"""
 FORGET = "DELETE FROM folds WHERE name = %s"
 
 State = dict[str, Any]
@@ -31,9 +35,10 @@ async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> 
     `step(state, event)` gets the event's body, with `kind` and `at` (ISO 8601) beside it.
     """
     fold = await (await connection.execute(READ, [name])).fetchone()
-    if fold is not None and not await _next(connection, fold, kinds):
+    if fold is None:
+        await connection.execute(START, [name])
+    elif not await _next(connection, fold, kinds):
         return dict(fold["state"])
-    await connection.execute(START, [name])
     fold = await (await connection.execute(LOCK, [name])).fetchone()
     assert fold is not None
     state: State = fold["state"]
@@ -41,6 +46,8 @@ async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> 
         for row in rows:
             state = step(state, row["body"] | {"kind": row["kind"], "at": row["at"].isoformat()})
         fold = rows[-1]
+        if len(rows) < BATCH:
+            break
     await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), name])
     return state
 

@@ -1,8 +1,9 @@
 """What travels through the graphs: plain JSON, bulk in our tables and only ids in here."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # Python 3.11's own gives servers no schema
 
 from agora.domain.contracts import Json
 

@@ -11,7 +11,7 @@ from agora import team
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError
 from memory import claims
-from memory.database import Row
+from memory.database import Row, Rows
 
 log = structlog.get_logger(__name__)
 Graph = Any  # a CompiledStateGraph, whatever its state is
@@ -34,10 +34,12 @@ async def take_over(
     """Continue every thread whose holder has died, and return their ids.
 
     Where a person has asked for it, also those that were interrupted or have failed; with a
-    `thread_id` only that one.
+    `thread_id` only that one, and that after its lease if it shows no sign of life.
     """
     async with team.current().database.transaction() as connection:
         left = await claims.abandoned(connection, with_open=is_asked_for)
+        if thread_id and is_asked_for and thread_id not in {row["thread_id"] for row in left}:
+            left += await _held(connection, thread_id)
     stages = {stage: graph for graph in graphs.values() for stage in graph.nodes}
     return [
         row["thread_id"]
@@ -46,6 +48,12 @@ async def take_over(
         and thread_id in (None, row["thread_id"])
         and await _continue(stages[row["stage"]], row, is_asked_for)
     ]
+
+
+async def _held(connection: Rows, thread_id: str) -> list[Row]:
+    """Return the claim that goes on: killed between two stages, a run has not given it back."""
+    row = await claims.find(connection, thread_id)
+    return [row | {"thread_id": thread_id, "input": None}] if row else []
 
 
 async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:

@@ -30,6 +30,7 @@ class Offer:
     expert: str
     model: str | None
     p_success: float
+    q: float = 0.0  # the mean of p_success, without hope
     cost_usd: float = 0.0
     queue_s: float = 0.0  # until it begins: the work ahead, over its slots
     service_s: float = 0.0  # from then to the answer
@@ -92,14 +93,15 @@ def offer(
     name = f"{expert}@{model}" if model else expert
     tokens = standings.expected_tokens(state, name, ask.mix)
     service_s = standings.expected_latency(state, name, tokens, terms.service_s(tokens))
+    q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
     p = terms.claimed_p
     if p is None:
-        q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
         p = standings.optimism(q, n, standings.exploration(state, name))
     return Offer(
         expert=expert,
         model=model,
         p_success=p,
+        q=q,
         cost_usd=terms.cost_usd(tokens),
         queue_s=terms.queue_s,
         service_s=service_s,
@@ -130,7 +132,7 @@ def hold(offers: Sequence[Offer], stakes: Stakes) -> Auction:
 
     Nobody wins below 0, and a probe that is due wins before all. Health, breakers and spent credit
     never leave a task without its last usable expert: where nobody else wins, they do not count.
-    Equal scores go to the likelier, then the cheaper, then the first by name.
+    Equal scores go to the likelier, with hope and without, then the cheaper, then by name.
     """
     allowed = [one for one in offers if not one.barred]
     awake = [one for one in allowed if not one.resting or one.is_probe]
@@ -152,7 +154,7 @@ def _sell(offers: Sequence[Offer], usable: Sequence[Offer], stakes: Stakes) -> A
     if first.score < 0 and not probes:
         return Auction(bids, None, _too_dear(first, stakes))
     others = [bid.score for bid in bids if bid is not first and bid.score is not None]
-    award = Award(winner=first, runner_up=max(others, default=None))
+    award = Award(winner=first, runner_up=max(others, default=None), is_probe=bool(probes))
     return Auction(bids, award, is_probe=bool(probes))
 
 
@@ -162,6 +164,7 @@ def _bid(offer: Offer, scores: Mapping[str, float]) -> Bid:
         expert=offer.expert,
         model=offer.model,
         p_success=offer.p_success,
+        q=min(1.0, offer.q),
         cost_usd=offer.cost_usd,
         wait_s=offer.queue_s + offer.service_s,
         load=offer.load,
@@ -172,8 +175,8 @@ def _bid(offer: Offer, scores: Mapping[str, float]) -> Bid:
     )
 
 
-def _rank(bid: Bid) -> tuple[bool, float, float, float, str]:
-    return (bid.score is None, -(bid.score or 0.0), -bid.p_success, bid.cost_usd, bid.name)
+def _rank(bid: Bid) -> tuple[bool, float, float, float, float, str]:
+    return (bid.score is None, -(bid.score or 0.0), -bid.p_success, -bid.q, bid.cost_usd, bid.name)
 
 
 def _nobody(bids: Sequence[Bid]) -> str:

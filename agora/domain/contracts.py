@@ -100,7 +100,8 @@ class Bid(Contract):
 
     expert: str
     model: str | None = None  # None: built in
-    p_success: float = Field(ge=0, le=1)
+    p_success: float = Field(ge=0, le=1)  # what it bids with: the mean, and hope while it is new
+    q: float = Field(default=0.0, ge=0, le=1)  # the mean: how likely we think it right
     cost_usd: float = Field(default=0.0, ge=0)
     wait_s: float = Field(default=0.0, ge=0)
     load: int = 0  # tasks it is busy with
@@ -120,6 +121,7 @@ class Award(Contract):
 
     winner: Bid
     runner_up: float | None = None  # second score, in USD
+    is_probe: bool = False  # given to find out whether a fallen bidder has recovered
 
 
 class Vote(Contract):

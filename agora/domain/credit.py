@@ -10,9 +10,9 @@ from typing import Any
 
 from agora.domain.contracts import Json
 
-START = 10.0
-"""Credit at the start, in values of a right answer."""
-PAROLE = 5.0
+START = 5.0
+"""Credit at the start, in values of a right answer: about what a boaster costs its users."""
+PAROLE = 2.5
 """Credit of one that came back."""
 REDEMPTION, SLACK = 3.0, 0.15
 """The sum of (outcome − claim + slack) over probes that brings a bidder back."""

@@ -27,8 +27,8 @@ def surprise(row: Json, domain: str, right: bool) -> float:
 def watched(row: Json, surprise: float, outcome: tuple[str, bool, int]) -> Json:
     """Return a row after its sum was carried on: downwards while all is well, upwards after a fall.
 
-    `outcome` is (domain, right, tokens), counted already. At an alarm nothing is kept but the
-    outcomes since the sum left zero.
+    `outcome` is (domain, right, tokens), counted already. After a fall nothing is kept but the
+    outcomes since the sum left zero; who rises again begins as a newcomer.
     """
     fallen = row["is_fallen"]
     change = -surprise - RISE_SLACK if fallen else surprise - FALL_SLACK
@@ -36,7 +36,8 @@ def watched(row: Json, surprise: float, outcome: tuple[str, bool, int]) -> Json:
     trail = [*row["trail"], list(outcome)][-TRAIL:] if total else []
     if total < (RISE_ALARM if fallen else FALL_ALARM):
         return row | {"sum": total, "trail": trail}
-    return _forgotten(row, trail) | {"is_fallen": not fallen}
+    # A rise may have begun in the bad days, and their outcomes would keep it from every task.
+    return _forgotten(row, [] if fallen else trail) | {"is_fallen": not fallen}
 
 
 def _forgotten(row: Json, trail: list[list[str | bool | int]]) -> Json:

@@ -155,8 +155,9 @@ def _entries(
             yield str(path), key, value
     for name, value in sorted(env.items()):
         # Empty is unset: how shells and compose files say "no value".
-        if value and (key := _key_of(name)):
-            yield f"environment {name}", key, value if key in OWN_NAMES.values() else _parse(value)
+        if value and (known := _key_of(name)):
+            said = value if known in OWN_NAMES.values() else _parse(value)
+            yield f"environment {name}", known, said
     for key, value in arguments.items():
         yield "argument", key, value
 
@@ -218,7 +219,8 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
 def _explain(error: ValidationError, sources: Mapping[str, str]) -> SettingsError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    known = [name for name in sources if name == key or name.startswith(f"{key}.")]
+    below = [name for name in sources if name.startswith(f"{key}.")]
+    known = [key] if key in sources else below
     while not known and "." in key:  # an item of a list: its list is what was set
         key = key.rpartition(".")[0]
         known = [name for name in sources if name == key]

@@ -97,7 +97,7 @@ class Acting:
         return row
 
     async def _find(self, here: Case, act: Act) -> Row | None:
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await acts.find(connection, act.key(here))
 
     async def _decide(self, here: Case, act: Act) -> None:
@@ -146,8 +146,9 @@ class Acting:
         told |= {"error": str(error)} if error else {}
         async with self.database.transaction() as connection:
             await self._fence(connection, here)
-            await acts.settle(connection, act.key(here), outcome, spent)
-            await events.publish(connection, here.correlation_id, f"act.{act.kind}", told)
+            async with connection.pipeline():
+                await acts.settle(connection, act.key(here), outcome, spent)
+                await events.publish(connection, here.correlation_id, f"act.{act.kind}", told)
 
     async def _fence(self, connection: Rows, here: Case) -> None:
         if here.token is None:

@@ -55,7 +55,7 @@ class Answering:
 
     async def accept(self, task: AgentTask, here: Case) -> AgentOutcome | None:
         """Write the task down; return its outcome when it was done before."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             if not await tasks.accept(connection, task, here.thread_id):
                 known = await tasks.find(connection, task.id)
                 assert known is not None
@@ -85,7 +85,7 @@ class Answering:
         try:
             if bidder.expert == LIBRARIAN:
                 return await self._look_up(task)
-            return await self._converse(task, context, bidder, tell)
+            return await self._converse(task, context, bidder, award, tell)
         except ModelFault as fault:
             failed = _failed(bidder, str(fault), fault.hint)
             return failed.but(fault=fault.code, opens_breaker=fault.opens_breaker)
@@ -96,7 +96,7 @@ class Answering:
         return (await self.library.answer(task)).but(expert=LIBRARIAN.name)
 
     async def _converse(
-        self, task: AgentTask, context: AgentContext, bidder: Bidder, tell: Tell
+        self, task: AgentTask, context: AgentContext, bidder: Bidder, award: Award, tell: Tell
     ) -> AgentOutcome:
         talk = Conversation(await self._opening(task, context, bidder))
         tools = await self._tools(task, bidder)
@@ -115,8 +115,7 @@ class Answering:
             if not reply.tool_calls:
                 break
             await self._call(task, bidder, talk, tools, number, tell)
-        confidence = await self.market.confidence(bidder, task)
-        return _outcome(bidder, confidence, talk, [tool.name for tool in tools])
+        return _outcome(bidder, award.winner.q, talk, [tool.name for tool in tools])
 
     async def _opening(self, task: AgentTask, context: AgentContext, bidder: Bidder) -> list[Json]:
         found = await self.library.passages(task)

@@ -30,16 +30,13 @@ class Holding:
     ) -> int | Row | None:
         """Return our token and tell the stream; or else the claim that is in the way."""
         wanted = Claim(here.thread_id, stage, holder, checkpoint_id, lease)
-        async with self.database.transaction() as connection:
-            token = await claims.claim(connection, wanted)
-            if token is None:
-                return await claims.find(connection, here.thread_id)
-            await events.publish(connection, here.correlation_id, "stage.entered", _told(here))
-            return token
+        async with self.database.autocommit() as connection:
+            token = await claims.claim(connection, wanted, here.correlation_id, _told(here))
+            return token or await claims.find(connection, here.thread_id)
 
     async def renew(self, thread_id: str, token: int, lease: timedelta) -> bool:
         """Return whether the claim is ours for another lease."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await claims.renew(connection, thread_id, token, lease)
 
     async def stage(self, thread_id: str) -> str | None:
@@ -50,12 +47,12 @@ class Holding:
 
     async def exit(self, here: Case) -> None:
         """Tell the stream that a stage has done its work."""
-        async with self.database.transaction() as connection:
-            await events.publish(connection, here.correlation_id, "stage.left", _told(here))
+        async with self.database.autocommit() as connection:
+            await events.note(connection, here.correlation_id, "stage.left", _told(here))
 
     async def leave(self, thread_id: str, token: int) -> None:
         """Let others in before the lease ends."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             await claims.leave(connection, thread_id, token)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agora.domain import pulse, standings
+from agora.domain import difficulty, pulse, standings
 from agora.domain.contracts import AgentOutcome, AgentTask, Award, Bid, Json, Opportunity
 from agora.domain.sequential import FLOOR, FLOOR_OUTCOMES
 from agora.domain.settings import Settings
@@ -29,7 +29,7 @@ class Learning:
 
     async def pulse(self) -> str:
         """Return what the team does now, in few words."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             newest = await events.newest(connection, pulse.KINDS, self.settings.memory.pulse_events)
         return pulse.sum_up(newest, self.settings.memory.pulse_words)
 
@@ -67,7 +67,8 @@ class Learning:
             "tokens_out": outcome["tokens_out"],
             "latency_s": outcome["latency_s"],
             "cost_usd": outcome["cost_usd"],
-            "claimed_p": sold.winner.p_success,
+            "is_probe": sold.is_probe,
+            "traits": difficulty.traits(task.text),
             "value_usd": self.settings.auction.value_usd,
             "second_usd": self.settings.auction.second_usd,
             "second_score": sold.runner_up,

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import prompts
-from agora.domain import auction, experts, standings
+from agora.domain import auction, difficulty, experts, standings
 from agora.domain.auction import Ask, Auction, Offer, Stakes, Terms
 from agora.domain.chat import prompt_tokens
 from agora.domain.contracts import Act, AgentOutcome, AgentTask, Json
@@ -87,14 +87,10 @@ class Market:
     async def standings(self) -> Json:
         """Return what all outcomes so far say of bidders."""
         async with self.database.transaction() as connection:
-            state = await folds.advance(connection, FOLD, KINDS, _step)
-        return state or standings.empty()
+            return await self._folded(connection)
 
-    async def confidence(self, bidder: Bidder, task: AgentTask) -> float:
-        """Return how likely this bidder is right at such a task; unlike its bid, without hope."""
-        mix = self.mix(task)
-        overlap = experts.mixed_overlap(bidder.expert.domains, mix)
-        return standings.p_success(await self.standings(), bidder.name, mix, overlap)[0]
+    async def _folded(self, connection: Rows) -> Json:
+        return await folds.advance(connection, FOLD, KINDS, _step) or standings.empty()
 
     def mix(self, task: AgentTask) -> dict[str, float]:
         """Return the domains of a task, declared or predicted from its text; weights sum to 1."""
@@ -128,15 +124,17 @@ class Market:
             await self._open_budgets(connection, task)
             busy = await acts.busy(connection)
             left = await acts.left(connection, self.budgets(task))
+            state = await self._folded(connection)
         ask = Ask(
             plan["mix"],
             self._stakes(),
             task.deadline_s,
             now_s=self.clock().timestamp(),
             may_probe=task.urgency == "normal",
+            traits=difficulty.traits(task.text),
         )
         failed = {_name(one["award"]["winner"]): one["outcome"].get("error") or "" for one in tried}
-        return _View(task, ask, await self.standings(), busy, left, failed)
+        return _View(task, ask, state, busy, left, failed)
 
     async def _open_budgets(self, connection: Rows, task: AgentTask) -> None:
         day, *own = self.budgets(task)
@@ -166,7 +164,7 @@ class Market:
         """Return the librarian's offer: as good as the documents that speak of the question."""
         p = await self.library.chance(view.task)
         own, _ = standings.p_success(view.standings, made.name, {"documents": 1.0}, 1.0)
-        return Offer(made.expert, None, p_success=p * own, overlap=p)
+        return Offer(made.expert, None, p_success=p * own, q=p * own, overlap=p)
 
     def _terms(self, bidder: Bidder, view: "_View", barred: tuple[str, ...]) -> Terms:
         if bidder.model is None:

@@ -29,7 +29,7 @@ class Recalling:
         """Return the living answer to the same question, marked as cached and free; or None."""
         if (scope := await self._scope(task)) is None:
             return None
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             row = await answers.find(connection, scope, questions.normal_form(task.text))
         if row is None:
             return None
@@ -44,7 +44,7 @@ class Recalling:
             return
         life = timedelta(days=self.settings.answers_days)
         form = questions.normal_form(task.text)
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             await answers.keep(connection, scope, form, outcome, task.id, life)
 
     async def _scope(self, task: AgentTask) -> str | None:

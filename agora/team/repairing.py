@@ -115,15 +115,22 @@ class Repairing:
         if not before.failing:
             return None
         evidence = {"base": bench.workspace.head, "before": before.as_json()}
-        await self.watching.open_one(
-            Opportunity(id="", kind="failing_tests", subject=f"{root}:", evidence=evidence)
-        )
-        if found := await self.watching.claim(here.thread_id, ["failing_tests"], f"{root}:"):
-            return found
-        raise ClaimHeldError(
-            f"another run has begun to repair {root}",
-            "agora resume goes on with it, unless it waits: agora approvals list",
-        )
+        return await self._claim_failing_tests(root, evidence)
+
+    async def _claim_failing_tests(self, root: str, evidence: Json) -> Opportunity:
+        thread_id, subject = case.get().thread_id, f"{root}:"
+        found = await self.watching.claim(thread_id, ["failing_tests"], subject)
+        # What another run has found out stays as it is: it may be resumed.
+        if found is None and not await self.watching.is_known("failing_tests", subject):
+            await self.watching.open_one(Opportunity(id="", kind="failing_tests", subject=subject))
+            found = await self.watching.claim(thread_id, ["failing_tests"], subject)
+        if found is None:
+            raise ClaimHeldError(
+                f"another run has begun to repair {root}",
+                "agora resume goes on with it, unless it waits: agora approvals list",
+            )
+        await self.watching.add_evidence(found.id, evidence)
+        return found
 
     async def investigate(self, order: Improvement, opportunity_id: str) -> str:
         """Add to the opportunity what fails and where, and return it as a readable report."""

@@ -84,6 +84,10 @@ class Watching:
         async with self.database.transaction() as connection:
             return await opportunities.living(connection)
 
+    async def is_known(self, kind: str, subject: str) -> bool:
+        """Return whether an opportunity of this kind and subject is open or claimed."""
+        return any((row["kind"], row["subject"]) == (kind, subject) for row in await self.living())
+
     async def _folded(self, connection: Rows) -> Json:
         return await folds.advance(connection, FOLD, tool_records.KINDS, tool_records.step)
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError, DirtyWorkspaceError
 from agora.team import Team
 from graphs.improvement import graph
@@ -43,7 +44,7 @@ async def alarmed(team: Team, saver: Any, folder: Path) -> Workshop:
 
 async def execute(shop: Workshop, *, is_right: bool, **arguments: Any) -> None:
     """Record one execution of the workspace's only tool."""
-    told = {"workspace": str(shop.root), "path": "prices.py", "tool": "prices.total"}
+    told: Json = {"workspace": str(shop.root), "path": "prices.py", "tool": "prices.total"}
     told |= {"arguments": arguments, "is_right": is_right, "error": None, "line": 3}
     await shop.team.watching.judge(told, "use")
 

@@ -23,6 +23,7 @@ import json, sys
 from datetime import timedelta
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from memory.claims import CLAIM, Claim
 from dataclasses import asdict
 order = json.loads(sys.stdin.readline())
@@ -32,7 +33,8 @@ won = []
 with psycopg.connect(order["url"], autocommit=True, row_factory=dict_row) as connection:
     for thread in order["threads"]:
         wanted = Claim(thread, "s", order["holder"], "", timedelta(seconds=30))
-        if row := connection.execute(CLAIM, asdict(wanted)).fetchone():
+        told = {"correlation_id": thread, "told": Jsonb({})}
+        if row := connection.execute(CLAIM, asdict(wanted) | told).fetchone():
             won.append([thread, row["token"]])
 print(json.dumps(won))
 """
@@ -40,7 +42,7 @@ print(json.dumps(won))
 
 async def claim(team: Team, wanted: Claim) -> int | None:
     async with team.database.transaction() as connection:
-        return await claims.claim(connection, wanted)
+        return await claims.claim(connection, wanted, "case", {"stage": wanted.stage})
 
 
 async def expire(team: Team) -> None:
@@ -50,6 +52,8 @@ async def expire(team: Team) -> None:
 async def test_a_thread_has_one_holder(team: Team) -> None:
     token = await claim(team, MINE)
     assert token is not None and await claim(team, THEIRS) is None
+    told = await ask(team, "SELECT kind, body FROM events")
+    assert told == [{"kind": "stage.entered", "body": {"stage": "first"}}], "only who got in"
     assert await claim(team, replace(MINE, stage="second")) == token
     assert await claim(team, replace(THEIRS, thread_id="another")) not in (None, token)
 

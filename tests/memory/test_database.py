@@ -32,6 +32,19 @@ async def test_a_unit_of_work_is_kept_whole_or_not_at_all(team: Team) -> None:
     assert await ask(team, "SELECT FROM budgets") == []
 
 
+async def test_a_statement_alone_is_a_unit_of_work(team: Team) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with team.database.autocommit() as connection:
+            await connection.execute("INSERT INTO budgets VALUES ('x', 1)")
+            raise ZeroDivisionError
+    assert len(await ask(team, "SELECT FROM budgets")) == 1
+    with pytest.raises(ZeroDivisionError):  # on the same connection, it is the only one
+        async with team.database.transaction() as connection:
+            await connection.execute("INSERT INTO budgets VALUES ('y', 1)")
+            raise ZeroDivisionError
+    assert len(await ask(team, "SELECT FROM budgets")) == 1
+
+
 async def test_transactions_of_a_process_never_need_more_connections_than_allowed(
     url: str,
 ) -> None:

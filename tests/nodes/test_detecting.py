@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from agora.domain.contracts import Approval
+from agora.domain.contracts import Approval, Json
 from agora.domain.errors import WorkspaceError
 from agora.domain.repair.trials import NoTestsError
 from agora.team import Team
@@ -31,7 +31,7 @@ def shop(team: Team, saver: Any, tmp_path: Path) -> Workshop:
 
 async def use(shop: Workshop, right: int, wrong: int) -> None:
     """Record so many right and wrong executions of the workspace's tool."""
-    told = {"workspace": str(shop.root), "path": "prices.py", "tool": "prices.total"}
+    told: Json = {"workspace": str(shop.root), "path": "prices.py", "tool": "prices.total"}
     told |= {"arguments": {"price": 1, "count": 0}, "error": None, "line": 3}
     for is_right in [True] * right + [False] * wrong:
         await shop.team.watching.judge(told | {"is_right": is_right}, "use")

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from agora.domain.contracts import Json
 from agora.team import Team
 from nodes.investigating import investigating
 from tests.conftest import commit
@@ -25,7 +26,7 @@ async def test_the_report_names_exception_line_and_failing_test(shop: Workshop) 
 
 async def test_the_report_names_the_inputs_that_a_tool_has_failed_with(shop: Workshop) -> None:
     failure = {"arguments": {"price": 2.5, "count": 0}, "error": "ValueError: none"}
-    recorded = {"tool": "prices.total", "executions": 10, "right": 6, "failures": [failure]}
+    recorded: Json = {"tool": "prices.total", "executions": 10, "right": 6, "failures": [failure]}
     known = await found(shop, **recorded)
     await shop.begin(state=known)
     report = (await shop.team.watching.find(known["opportunity"]["id"]))["evidence"]["report"]

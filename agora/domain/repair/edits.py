@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from agora.domain.repair import calls, expressions, guards, statements
+from agora.domain.repair import (
+    branching,
+    calls,
+    constants,
+    expressions,
+    guards,
+    naming,
+    pieces,
+    statements,
+)
 from agora.domain.repair.locate import Line
 from agora.domain.repair.source import Edit, Function, Source
 from agora.domain.repair.trials import Failure
@@ -19,23 +28,23 @@ OPERATORS = (
     expressions.arithmetic,
     expressions.assignments,
     expressions.conditions,
-    expressions.constants,
-    calls.names,
-    calls.targets,
-    calls.functions,
+    constants.constants,
+    naming.names,
+    naming.targets,
+    naming.functions,
     calls.calls,
     calls.bounds,
-    calls.slices,
+    pieces.slices,
     calls.wrappings,
-    calls.keys,
-    calls.choices,
-    calls.exceptions,
+    pieces.keys,
+    pieces.choices,
+    naming.exceptions,
     statements.removals,
     statements.moves,
-    statements.branches,
+    branching.branches,
     statements.returns,
-    statements.loops,
-    statements.repeats,
+    branching.loops,
+    branching.repeats,
     statements.defaults,
     guards.skips,
     guards.conjuncts,

@@ -58,7 +58,7 @@ KIN = {
     "<<": (">>",),
     ">>": ("<<",),
 }
-CODECS = {"ascii": "utf-8", "utf-8": "utf-8-sig", "latin-1": "utf-8", "cp1252": "utf-8"}
+SEPARATORS = ('" "', '","', '"."', '"-"', '"_"', '":"', '"/"', '"\\n"', '", "')
 
 
 def comparisons(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -91,9 +91,27 @@ def arithmetic(source: Source, node: ast.AST) -> Iterator[Edit]:
     if old in ("-", "/", "//", "%", "**", "+", "<<", ">>"):
         swapped = f"{operand(source, node.right)} {old} {operand(source, node.left)}"
         yield replaced(source, node, swapped, "swap_operands", "swap the two operands", 2.0)
+    if old == "+" and _is_text(source, node):
+        for place, mark in enumerate(SEPARATORS):
+            what = f"put {mark} between"
+            new = f"{operand(source, node.left)} + {mark} + {operand(source, node.right)}"
+            yield replaced(source, node, new, "separator", what, 2.3 + 0.05 * place)
     for kept, dropped in ((left, right), (right, left)):
-        what = f"leave `{_short(dropped)}` out"
+        what = f"leave `{brief(dropped)}` out"
         yield replaced(source, node, kept, "drop_operand", what, 2.0)
+
+
+def _is_text(source: Source, node: ast.BinOp) -> bool:
+    """Return whether an addition joins texts, as far as can be seen."""
+    variables = source.variables(node)
+    for side in (node.left, node.right):
+        if isinstance(side, ast.Constant) and isinstance(side.value, str):
+            return True
+        if isinstance(side, ast.Name) and variables.get(side.id) == "str":
+            return True
+        if isinstance(side, ast.Call) and source.of(side.func) in ("str", "repr", "chr"):
+            return True
+    return False
 
 
 def assignments(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -145,56 +163,6 @@ def negated(source: Source, test: ast.expr, cost: float) -> Iterator[Edit]:
     yield replaced(source, test, new, "negate", "negate the condition", cost)
 
 
-def constants(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Replace a constant by its neighbours and by the constants of the same function."""
-    if not isinstance(node, ast.Constant) or _is_docstring(source, node):
-        return
-    value = node.value
-    if isinstance(value, bool) or value is None:
-        rivals: list[object] = [not value] if value is not None else [False, 0, ""]
-    elif isinstance(value, int | float):
-        rivals = _numbers(value)
-    elif isinstance(value, str):
-        rivals = _texts(value)
-    else:
-        return
-    kept = _others(source, node)
-    for place, rival in enumerate([*rivals, *(k for k in kept if k not in rivals)]):
-        if type(rival) is type(value) and rival == value:
-            continue
-        is_known = rival in kept or place < 2
-        cost = 1.4 + 0.1 * place if place < 8 else 2.6
-        what = f"use `{rival!r}` instead of `{_short(source.of(node))}`"
-        added = () if is_known else (repr(rival),)
-        yield replaced(source, node, repr(rival), "constant", what, cost, added)
-
-
-def _numbers(value: float) -> list[object]:
-    if isinstance(value, int):
-        near = [value + 1, value - 1, 0, 1, 2, -1, -value, value * 2, value + 2, value - 2, 10]
-        return list(dict.fromkeys(near))
-    inverse = [1 / value] if value else []
-    return list(dict.fromkeys([*inverse, -value, value + 1, value - 1, 0.0, 1.0, 2.0, 0.5]))
-
-
-def _texts(value: str) -> list[object]:
-    codec = [CODECS[value.lower()]] if value.lower() in CODECS else []
-    shorter = [value[:i] + value[i + 1 :] for i in range(len(value))] if len(value) < 20 else []
-    doubled = [value + value] if len(value) == 1 else []
-    cases = [value.lower(), value.upper(), value.strip(), value.title()]
-    return list(dict.fromkeys([*codec, "", " ", *cases, *shorter, *doubled, ",", "\n"]))
-
-
-def _others(source: Source, node: ast.Constant) -> list[object]:
-    """Return the other constants of the same type in the same function."""
-    around = source.function(node)
-    if around is None:
-        return []
-    found: list[object] = [n.value for n in ast.walk(around) if isinstance(n, ast.Constant)]
-    short: list[object] = [v for v in found if type(v) is type(node.value) and len(repr(v)) < 30]
-    return [*dict.fromkeys(v for v in short if v != node.value)][:12]
-
-
 def _parts_of(source: Source, node: ast.BoolOp) -> Iterator[Edit]:
     old, new = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
     gaps = list(zip(node.values, node.values[1:], strict=False))
@@ -209,7 +177,7 @@ def _parts_of(source: Source, node: ast.BoolOp) -> Iterator[Edit]:
         yield Edit(source.path, node.lineno, (part,), "and_or", what, 1.8)
     for index, value in enumerate(node.values):
         rest = [operand(source, v) for i, v in enumerate(node.values) if i != index]
-        what = f"drop the condition `{_short(source.of(value))}`"
+        what = f"drop the condition `{brief(source.of(value))}`"
         yield replaced(source, node, f" {old} ".join(rest), "drop_condition", what, 1.8)
         yield from negated(source, value, 2.0)
 
@@ -289,9 +257,6 @@ def _is_enclosed(source: Source, node: ast.expr) -> bool:
     return isinstance(above, closed | ast.keyword | ast.List | ast.Dict | ast.Assert)
 
 
-def _is_docstring(source: Source, node: ast.Constant) -> bool:
-    return isinstance(source.parents.get(node), ast.Expr | ast.JoinedStr | ast.FormattedValue)
-
-
-def _short(text: str) -> str:
+def brief(text: str) -> str:
+    """Return text that fits into a sentence."""
     return text if len(text) <= 40 else text[:39] + "…"

@@ -31,15 +31,25 @@ def ranked(
     total = sum(_odds(price) for price in prices)
 
     def key(index: int) -> tuple[float, float, int]:
-        group = groups.get(index, [index])
-        votes = sum(_odds(prices[i] + RAISED * raising.get(i, 0.0)) for i in group)
-        return -votes, prices[index], index
+        votes: dict[tuple[str, ...], float] = {}
+        for i in groups.get(index, [index]):
+            # Variants of one idea, such as one constant after the other, have one vote.
+            idea = tuple(f"{edit.path}:{edit.line} {edit.operator}" for edit in attempts[i].edits)
+            odds = _odds(prices[i] + RAISED * raising.get(i, 0.0))
+            votes[idea] = max(odds, votes.get(idea, 0.0))
+        return -sum(votes.values()), prices[index], index
 
-    order = sorted(range(len(attempts)), key=key)
+    order = _distinct(sorted(range(len(attempts)), key=key), groups)
     return [
         (attempts[i], _reasons(attempts[i], len(groups.get(i, [i])), -key(i)[0] / total, known))
         for i in order
     ]
+
+
+def _distinct(order: Sequence[int], groups: dict[int, list[int]]) -> list[int]:
+    """Return the best of each behaviour first: a person chooses between those."""
+    first = {min(groups.get(i, [i]), key=list(order).index) for i in order}
+    return [i for i in order if i in first] + [i for i in order if i not in first]
 
 
 def _price(attempt: Attempt, known: frozenset[str]) -> float:

@@ -1,7 +1,6 @@
 """Edits of whole statements: what was left out, stands too deep, or should not be there."""
 
 import ast
-import re
 import textwrap
 from collections.abc import Iterator
 
@@ -26,35 +25,35 @@ def removals(source: Source, node: ast.AST) -> Iterator[Edit]:
     """Leave a statement out, or run it whatever its condition says."""
     if not isinstance(node, ast.stmt) or not source.stands_alone(node):
         return
-    if isinstance(node, ast.If) and _is_elif(source, node):
+    if isinstance(node, ast.If) and is_elif(source, node):
         return
-    if isinstance(node, Simple | ast.If | ast.For | ast.While) and not _is_docstring(source, node):
+    if isinstance(node, Simple | ast.If | ast.For | ast.While) and not is_docstring(source, node):
         start, end = source.line_start(node.lineno), source.line_end(node.end_lineno or node.lineno)
-        alone = len(_block(source, node)) == 1
+        alone = len(block_of(source, node)) == 1
         text = f"{source.indent(node)}pass\n" if alone else ""
         what = f"leave `{_head(source, node)}` out"
         cost = 1.8 if isinstance(node, Simple) else 2.6
-        yield _edit(source, node, (start, end, text), "remove", what, cost)
+        yield edit_of(source, node, (start, end, text), "remove", what, cost)
     if isinstance(node, ast.If) and not node.orelse:
         what = f"do it without asking `{source.of(node.test)[:40]}`"
-        text = _lines(source, node.body, source.indent(node))
-        yield _edit(source, node, (*_whole(source, node), text), "drop_if", what, 2.4)
+        text = lines_of(source, node.body, source.indent(node))
+        yield edit_of(source, node, (*whole(source, node), text), "drop_if", what, 2.4)
 
 
 def moves(source: Source, node: ast.AST) -> Iterator[Edit]:
     """Swap neighbours, or move a statement out of its block or into the one before."""
     if not isinstance(node, ast.stmt) or not source.stands_alone(node):
         return
-    block = _block(source, node)
+    block = block_of(source, node)
     place = block.index(node) if node in block else -1
     if 0 <= place < len(block) - 1 and source.stands_alone(block[place + 1]):
         after = block[place + 1]
-        first, second = _whole(source, node), _whole(source, after)
+        first, second = whole(source, node), whole(source, after)
         texts = source.content[slice(*first)].decode(), source.content[slice(*second)].decode()
         if not _is_definition(node) and not _is_definition(after) and first[1] == second[0]:
             part = (first[0], second[1], _ended(texts[1]) + texts[0])
             what = f"do `{_head(source, after)}` before `{_head(source, node)}`"
-            yield _edit(source, node, part, "swap_statements", what, 2.2)
+            yield edit_of(source, node, part, "swap_statements", what, 2.2)
     yield from _outward(source, node, block)
     yield from _inward(source, node, block, place)
 
@@ -67,9 +66,9 @@ def _outward(source: Source, node: ast.stmt, block: list[ast.stmt]) -> Iterator[
     ends = above.end_lineno == node.end_lineno
     indent = source.indent(above)
     if ends:
-        part = (*_whole(source, node), _lines(source, [node], indent))
+        part = (*whole(source, node), lines_of(source, [node], indent))
         what = f"do `{_head(source, node)}` after the block instead of in it"
-        yield _edit(source, node, part, "dedent", what, 1.7)
+        yield edit_of(source, node, part, "dedent", what, 1.7)
 
 
 def _inward(source: Source, node: ast.stmt, block: list[ast.stmt], place: int) -> Iterator[Edit]:
@@ -77,91 +76,27 @@ def _inward(source: Source, node: ast.stmt, block: list[ast.stmt], place: int) -
     if isinstance(before, ast.For | ast.While | ast.If) and isinstance(node, Simple):
         inner = before.orelse or before.body
         indent = source.indent(inner[-1])
-        part = (*_whole(source, node), _lines(source, [node], indent))
+        part = (*whole(source, node), lines_of(source, [node], indent))
         what = f"do `{_head(source, node)}` inside of the block before it"
-        yield _edit(source, node, part, "indent", what, 2.2)
+        yield edit_of(source, node, part, "indent", what, 2.2)
         if isinstance(before, ast.If) and not before.orelse:
             base = source.indent(before)
-            text = f"{base}else:\n{_lines(source, [node], base + '    ')}"
+            text = f"{base}else:\n{lines_of(source, [node], base + '    ')}"
             what = f"do `{_head(source, node)}` only otherwise"
-            yield _edit(source, node, (*_whole(source, node), text), "into_else", what, 2.2)
-
-
-def branches(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Swap, chain, add or drop the branches of an `if`."""
-    if not isinstance(node, ast.If) or not source.stands_alone(node) or _is_elif(source, node):
-        return
-    indent = source.indent(node)
-    inner = indent + "    "
-    if node.orelse and not (len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If)):
-        head = source.content[source.line_start(node.lineno) : _body_start(source, node)].decode()
-        text = (
-            f"{head}{_lines(source, node.orelse, inner)}{indent}else:\n"
-            f"{_lines(source, node.body, inner)}"
-        )
-        part = (*_whole(source, node), text)
-        yield _edit(source, node, part, "swap_branches", "swap the two branches", 2.0)
-        text = head + _lines(source, node.body, inner)
-        yield _edit(source, node, (*_whole(source, node), text), "drop_else", "drop `else`", 2.8)
-        text = head + _lines(source, node.body, inner) + _lines(source, node.orelse, indent)
-        part = (*_whole(source, node), text)
-        yield _edit(source, node, part, "flatten_else", "do the second branch always", 2.5)
-    yield from _elses(source, node)
-    yield from _chained(source, node)
-
-
-def _elses(source: Source, node: ast.If) -> Iterator[Edit]:
-    """Add an `else` that does as the last branch does, to another variable."""
-    last = node
-    while len(last.orelse) == 1 and isinstance(last.orelse[0], ast.If):
-        last = last.orelse[0]
-    if last.orelse or len(last.body) != 1 or not isinstance(last.body[0], Simple):
-        return
-    statement, indent = last.body[0], source.indent(node)
-    end = source.line_end(node.end_lineno or node.lineno)
-    for text in _variants(source, statement):
-        what = f"do `{text}` otherwise"
-        part = (end, end, f"{indent}else:\n{indent}    {text}\n")
-        yield _edit(source, node, part, "add_else", what, 2.4)
-
-
-def _chained(source: Source, node: ast.If) -> Iterator[Edit]:
-    block = _block(source, node)
-    place = block.index(node) if node in block else 0
-    before = block[place - 1] if place else None
-    if isinstance(before, ast.If) and not before.orelse:
-        start = source.span(node)[0]
-        part = (start, start + 2, "elif")
-        yield _edit(source, node, part, "elif", "check this only otherwise", 2.0)
-
-
-def _variants(source: Source, statement: ast.stmt) -> Iterator[str]:
-    """Yield a simple statement's text with each of its variables exchanged, one at a time."""
-    text = source.of(statement)
-    used = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name)]
-    variables = source.variables(statement)
-    for old in dict.fromkeys(used):
-        for name in variables:
-            same = variables[name] == variables.get(old, "")
-            if name not in used and old in variables and same:
-                yield re.sub(rf"\b{re.escape(old)}\b", name, text)
-    if isinstance(statement, ast.AugAssign):
-        for old, rival in (("+=", "-="), ("-=", "+=")):
-            if old in text:
-                yield text.replace(old, rival)
+            yield edit_of(source, node, (*whole(source, node), text), "into_else", what, 2.2)
 
 
 def returns(source: Source, node: ast.AST) -> Iterator[Edit]:
     """Return or yield what is only computed, and return at the end what was built."""
-    if isinstance(node, ast.Expr) and source.stands_alone(node) and not _is_docstring(source, node):
+    if isinstance(node, ast.Expr) and source.stands_alone(node) and not is_docstring(source, node):
         start = source.span(node)[0]
         if not isinstance(node.value, ast.Yield | ast.YieldFrom | ast.Await):
             what = f"return `{_head(source, node)}`"
-            yield _edit(source, node, (start, start, "return "), "add_return", what, 1.4)
+            yield edit_of(source, node, (start, start, "return "), "add_return", what, 1.4)
             what = f"yield `{_head(source, node)}`"
-            yield _edit(source, node, (start, start, "yield "), "add_yield", what, 2.2)
+            yield edit_of(source, node, (start, start, "yield "), "add_yield", what, 2.2)
             what = f"yield from `{_head(source, node)}`"
-            yield _edit(source, node, (start, start, "yield from "), "add_yield", what, 2.2)
+            yield edit_of(source, node, (start, start, "yield from "), "add_yield", what, 2.2)
     if isinstance(node, ast.Return) and node.value is not None:
         yield from _other_returns(source, node, node.value)
     if isinstance(node, Function):
@@ -181,7 +116,9 @@ def _other_returns(source: Source, node: ast.Return, value: ast.expr) -> Iterato
     for name in source.variables(node):
         if name != text:
             what = f"return `{name}`"
-            yield _edit(source, node, (start, end, f"return {name}"), "return_variable", what, 2.4)
+            yield edit_of(
+                source, node, (start, end, f"return {name}"), "return_variable", what, 2.4
+            )
     if isinstance(value, ast.Call | ast.Compare | ast.BoolOp | ast.Name):
         what = "return the opposite"
         new = (
@@ -189,12 +126,12 @@ def _other_returns(source: Source, node: ast.Return, value: ast.expr) -> Iterato
             if isinstance(value, ast.Call | ast.Name)
             else f"return not ({text})"
         )
-        yield _edit(source, node, (start, end, new), "negate_return", what, 2.0)
+        yield edit_of(source, node, (start, end, new), "negate_return", what, 2.0)
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         receiver = source.of(value.func.value)
         new = f"{text}\n{source.indent(node)}return {receiver}"
         what = f"return `{receiver}` after `{text[:40]}`"
-        yield _edit(source, node, (start, end, new), "return_receiver", what, 1.9)
+        yield edit_of(source, node, (start, end, new), "return_receiver", what, 1.9)
 
 
 def _last_return(source: Source, function: Function) -> Iterator[Edit]:
@@ -207,37 +144,7 @@ def _last_return(source: Source, function: Function) -> Iterator[Edit]:
     for name in [*source.variables(last), "True", "False", "0", "[]", '""']:
         what = f"return `{name}` at the end"
         part = (end, end, f"{head}{indent}return {name}\n")
-        yield _edit(source, last, part, "last_return", what, 1.8)
-
-
-def loops(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Exchange `break` and `continue`, `while` and `if`; leave a loop, go on, or take a step."""
-    if isinstance(node, ast.Break | ast.Continue):
-        old, new = ("break", "continue") if isinstance(node, ast.Break) else ("continue", "break")
-        yield _edit(source, node, (*source.span(node), new), new, f"{new} instead of {old}", 1.8)
-    if isinstance(node, ast.While):
-        start = source.span(node)[0]
-        yield _edit(source, node, (start, start + 5, "if"), "if", "ask only once", 2.6)
-    if isinstance(node, ast.If) and not node.orelse and not _is_elif(source, node):
-        start = source.span(node)[0]
-        yield _edit(source, node, (start, start + 2, "while"), "while", "repeat it", 2.4)
-        inside = any(isinstance(a, ast.For | ast.While) for a in source.above(node))
-        for word in ("break", "continue") if inside else ():
-            yield inserted(source, node.body[-1], word, f"{word} then", 2.3, after=True)
-    if isinstance(node, ast.While):
-        for name in sorted({n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}):
-            for text in (f"{name} += 1", f"{name} -= 1"):
-                yield inserted(
-                    source, node.body[-1], text, f"do `{text}` in the loop", 2.3, after=True
-                )
-
-
-def repeats(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Do again, for another variable, what a statement does for one."""
-    if isinstance(node, ast.AugAssign | ast.Expr) and source.stands_alone(node):
-        if not _is_docstring(source, node):
-            for text in _variants(source, node):
-                yield inserted(source, node, text, f"also do `{text[:60]}`", 2.7, after=True)
+        yield edit_of(source, last, part, "last_return", what, 1.8)
 
 
 def inserted(
@@ -247,7 +154,7 @@ def inserted(
     lines = textwrap.indent(text, source.indent(node))
     place = source.line_end(node.end_lineno or 0) if after else source.line_start(node.lineno)
     head = "\n" if after and not source.content[:place].endswith(b"\n") else ""
-    return _edit(source, node, (place, place, f"{head}{lines}\n"), "insert", what, cost)
+    return edit_of(source, node, (place, place, f"{head}{lines}\n"), "insert", what, cost)
 
 
 def defaults(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -273,7 +180,7 @@ def defaults(source: Source, node: ast.AST) -> Iterator[Edit]:
         yield Edit(source.path, first[0].lineno, parts, "mutable_default", what, 1.2)
 
 
-def _edit(
+def edit_of(
     source: Source,
     node: ast.stmt,
     part: tuple[int, int, str],
@@ -281,10 +188,11 @@ def _edit(
     what: str,
     cost: float,
 ) -> Edit:
+    """Return an edit of one span, told of at a statement's line."""
     return Edit(source.path, node.lineno, (part,), operator, what, cost)
 
 
-def _block(source: Source, node: ast.stmt) -> list[ast.stmt]:
+def block_of(source: Source, node: ast.stmt) -> list[ast.stmt]:
     """Return the statements among which this one stands."""
     above = source.parents.get(node)
     for field in ("body", "orelse", "finalbody"):
@@ -294,15 +202,12 @@ def _block(source: Source, node: ast.stmt) -> list[ast.stmt]:
     return [node]
 
 
-def _whole(source: Source, node: ast.stmt) -> tuple[int, int]:
+def whole(source: Source, node: ast.stmt) -> tuple[int, int]:
+    """Return the span of all lines of a statement."""
     return source.line_start(node.lineno), source.line_end(node.end_lineno or node.lineno)
 
 
-def _body_start(source: Source, node: ast.If) -> int:
-    return source.line_start(node.body[0].lineno)
-
-
-def _lines(source: Source, block: list[ast.stmt], indent: str) -> str:
+def lines_of(source: Source, block: list[ast.stmt], indent: str) -> str:
     """Return the lines of a block, moved to another indentation."""
     start = source.line_start(block[0].lineno)
     end = source.line_end(block[-1].end_lineno or block[-1].lineno)
@@ -321,11 +226,13 @@ def _head(source: Source, node: ast.stmt) -> str:
     return first if len(first) <= 60 else first[:59] + "…"
 
 
-def _is_elif(source: Source, node: ast.If) -> bool:
+def is_elif(source: Source, node: ast.If) -> bool:
+    """Return whether an `if` is written as `elif`."""
     return source.content[source.span(node)[0] :].startswith(b"elif")
 
 
-def _is_docstring(source: Source, node: ast.stmt) -> bool:
+def is_docstring(source: Source, node: ast.stmt) -> bool:
+    """Return whether a statement is a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 

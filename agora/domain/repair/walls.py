@@ -38,13 +38,15 @@ class Walls:
     cpu_s: int
     scratch: Path  # a private folder for mount points, removed with the run
 
-    def limited(self, command: Sequence[str]) -> list[str]:
+    def limited(self, command: Sequence[str], *, is_alone: bool = False) -> list[str]:
         """Return the command under limits only; nothing is hidden from it."""
         limits = self.limits
+        # Outside of a namespace the person's own processes would count.
+        processes = [f"--nproc={limits.processes}"] if is_alone else []
         return [
             _program("prlimit"),
             f"--as={limits.memory_mb * MIB}",
-            f"--nproc={limits.processes}",
+            *processes,
             f"--fsize={limits.file_mb * MIB}",
             f"--cpu={self.cpu_s}",
             "--core=0",
@@ -71,7 +73,7 @@ class Walls:
         for source in self.readable:
             argv += ["--ro-bind", str(self._reachable(source, mounts)), str(source)]
         argv += ["--remount-ro", "/", *self._environment(), "--chdir", str(self.at), "--"]
-        argv += self.limited(command)
+        argv += self.limited(command, is_alone=True)
         return (
             [_program("unshare"), "--mount", "sh", "-c", _script(mounts, argv)] if mounts else argv
         )

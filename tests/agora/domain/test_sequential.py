@@ -125,6 +125,11 @@ def test_a_better_candidate_is_promoted_soon() -> None:
     assert sum(pairs for _, pairs in ended) / len(ended) <= 60
 
 
+def test_a_losing_candidate_is_dropped_early() -> None:
+    assert trial(0, 3, 3) == "continue"
+    assert trial(0, 4, 4) == "drop"
+
+
 def test_a_trial_ends_after_two_hundred_pairs() -> None:
     assert trial(0, 0, 199) == "continue"
     assert trial(0, 0, 200) == "drop"

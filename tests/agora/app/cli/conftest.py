@@ -95,16 +95,15 @@ def start(environment: dict[str, str]) -> Start:
     """Start a command as a process of its own, in a session of its own."""
 
     @contextmanager
-    def start(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    def start(*arguments: Any, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(
             [sys.executable, "-c", RUN, *map(str, arguments)],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **options,
         ) as process:
             try:
                 yield process

@@ -1,8 +1,9 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ BUGS = {
         ("last([1, 2, 3], 2) == [2, 3]", "last([4, 5], 1) == [5]", "last([], 0) == []"),
     ),
 }
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Return a folder for temporary files that the sandbox's own user can enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def workspace(folder: Path, files: dict[str, str] = FILES) -> Path:
@@ -224,12 +233,16 @@ def test_tests_that_hang_before_any_is_collected_give_no_verdict(
     root = workspace(tmp_path, FILES | {"test_prices.py": "while True:\n    pass\n"})
     monkeypatch.setenv("AGORA_SANDBOX__TEST_TIMEOUT_S", "1")
     refused = agora("fix", root, "--test", "pytest -q", "--json")
-    assert refused.code == 1 and "longer than 1 s" in refused.error["message"]
+    assert refused.code == 1 and refused.error["code"] == "sandbox_failed"
+    assert "no test was collected" in refused.error["message"] and refused.error["hint"]
     assert sh(root, "git", "status", "--porcelain", "--ignored") == ""
 
 
 @SANDBOXED
-def test_one_test_past_its_deadline_is_a_failing_test(agora: Agora, tmp_path: Path) -> None:
+def test_one_test_past_its_deadline_is_a_failing_test(
+    agora: Agora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGORA_SANDBOX__TEST_TIMEOUT_S", "3")
     root = workspace(tmp_path, {"prices.py": MENDED, "test_prices.py": TESTS + ENDLESS})
     said = agora("fix", root, "--test", "pytest -q", "--timeout", "1", "--json")
     assert said.code == 1 and said.json["status"] == "not_found"
@@ -238,12 +251,11 @@ def test_one_test_past_its_deadline_is_a_failing_test(agora: Agora, tmp_path: Pa
 
 @SANDBOXED
 def test_an_interrupted_search_is_resumed_and_leaves_nothing_running(
-    start: Start, agora: Agora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, agora: Agora, tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = workspace(tmp_path)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir(mode=0o755)
     monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setenv("AGORA_STAGE__LEASE_S", "3")
     with start("fix", root, "--test", "pytest -q") as process:
         assert "investigating" in _until(process, "investigating done")
         process.send_signal(signal.SIGINT)

@@ -46,6 +46,8 @@ def shares(values, parts):
 
 
 def sign(n):
+    for digit in str(n):
+        print(digit)
     if n < 0:
         found = "-"
     else:
@@ -127,6 +129,7 @@ def test_an_edit_leaves_all_other_lines_alone() -> None:
         ("a[b]", "a.get(b, 0)"),
         ("a * 1", "a * 2"),
         ("a + ''", "a + ' '"),
+        ("a + str(b)", 'a + "." + str(b)'),
     ],
 )
 def test_what_people_get_wrong_is_among_the_edits(old: str, new: str) -> None:

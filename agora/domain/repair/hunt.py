@@ -1,0 +1,303 @@
+"""One search while it goes on: sandboxes that take candidates from one queue."""
+
+import ast
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from threading import Event
+
+from agora.domain.contracts import Json
+from agora.domain.errors import SandboxFailedError
+from agora.domain.repair.diffs import contents
+from agora.domain.repair.edits import Attempt, pairs, singles
+from agora.domain.repair.examples import expected_answers, known_constants
+from agora.domain.repair.imagine import imagined
+from agora.domain.repair.locate import Observation, suspicion, types_of
+from agora.domain.repair.rank import Ranked, ranked
+from agora.domain.repair.sandbox import Running, Sandbox
+from agora.domain.repair.source import Source
+from agora.domain.repair.territory import is_test
+from agora.domain.repair.trials import (
+    NoTestsError,
+    TestRun,
+    arguments,
+    copied,
+    environment,
+    run_tests,
+)
+from agora.domain.repair.workspace import TestCommand
+
+INSIDE = Path(__file__).with_name("rehearsal_inside.py")
+BATCH = 48
+AT_ONCE = 16  # candidates in one process, where tests share no parameters
+FACTOR = 20  # of the slowest observed test: what a candidate may take
+SHORTEST_S = 0.05
+PATIENCE = 10  # times the deadline for what ran late, when nothing else was found
+MARGIN = 2.0  # how much costlier than the cheapest survivor another may be
+BESIDE = 40  # passing tests that are observed for the spectrum
+COMPARED = 60  # survivors that are compared on generated inputs
+PROBED_S = 0.3  # of the processor, for all of these
+
+
+@dataclass
+class Rehearsal:
+    """A sandbox in which the tests are collected and candidates are tried."""
+
+    running: Running
+
+    def ask(self, batch: Json) -> Json:
+        """Send one line and return the answer to it; raise SandboxFailedError where none comes."""
+        try:
+            self.running.stdin.write(json.dumps(batch).encode() + b"\n")
+            self.running.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise SandboxFailedError("the search lost its sandbox") from None
+        return self.answer()
+
+    def answer(self) -> Json:
+        """Return the next answer."""
+        line = self.running.stdout.readline()
+        try:
+            answer: Json = json.loads(line)
+        except ValueError:
+            said = line.decode("utf-8", "replace").strip()
+            raise SandboxFailedError(
+                f"the search lost its sandbox: {said or 'no answer'}"
+            ) from None
+        return answer
+
+
+@dataclass
+class Hunt:
+    """One search while it goes on."""
+
+    sandbox: Sandbox
+    tree: Path
+    command: TestCommand
+    before: TestRun
+    deadline: float
+    cancel: Event
+    progress: Callable[[int, int], None]
+    tried: int = 0
+    sources: tuple[Source, ...] = ()
+    observed: Sequence[Observation] = ()
+    found: list[Attempt] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_cold(self) -> bool:
+        """Return whether a file cannot even be collected: then nothing can be rehearsed."""
+        return any("::" not in name for name in self.before.failing)
+
+    def cold(self, candidates: int) -> Ranked:
+        """Try the likeliest edits of the lines that raised, each with tests of its own."""
+        failures = [self.before.failures[name] for name in self.before.failing]
+        lines = [frame for failure in failures for frame in failure.frames]
+        self.sources = tuple(self._sources(dict.fromkeys(path for path, _ in lines)))
+        scores = dict.fromkeys(lines, 1.0)
+        for attempt in singles(self.sources, scores, failures, ())[:candidates]:
+            if self._is_over:
+                break
+            self.tried += 1
+            if self._passes(attempt):
+                return [(attempt, ("the only one that was looked for",))]
+            self.progress(self.tried, 0)
+        return []
+
+    def warm(self, workers: int, candidates: int, seed: int) -> Ranked:
+        """Try edits by the thousand, and return the survivors, the first one confirmed."""
+        with ExitStack() as stack:
+            rehearsals = self.rehearsals(stack, workers)
+            found = self.survivors(rehearsals, candidates)
+            known = known_constants(self.tree, self.before)
+            chosen = ranked(found, self.behaviours(rehearsals[0], found, seed), known)
+        while chosen and not self._is_over and not self._passes(chosen[0][0]):
+            chosen = chosen[1:]
+        return chosen
+
+    def _passes(self, attempt: Attempt) -> bool:
+        """Return whether all tests pass in a fresh copy with these edits."""
+        with copied(self.tree) as folder:
+            for path, content in contents(self.tree, attempt.edits).items():
+                (folder / path).write_bytes(content)
+            try:
+                after = run_tests(
+                    self.sandbox,
+                    folder,
+                    self.command,
+                    timeout_s=max(1.0, self.deadline - time.monotonic()),
+                    each_s=self._each_s + 1,
+                    cancel=self.cancel,
+                )
+            except (SandboxFailedError, NoTestsError):
+                return False
+        return after.upholds(self.before)
+
+    def rehearsals(self, stack: ExitStack, workers: int) -> list[Rehearsal]:
+        """Start the sandboxes and understand what the first of them observed."""
+        started = [self._start(stack, is_first=number == 0) for number in range(workers)]
+        first, *_ = [rehearsal.answer() for rehearsal in started]
+        self.observed = [
+            Observation.model_validate(test | {"passed": test["id"] in self.before.passing})
+            for test in first["observed"]
+        ]
+        self.sources = tuple(self._sources(first["files"]))
+        return started
+
+    def _start(self, stack: ExitStack, *, is_first: bool) -> Rehearsal:
+        folder = stack.enter_context(copied(self.tree))
+        running = stack.enter_context(
+            self.sandbox.open(
+                folder,
+                [str(self.command.interpreter.python), "-c", INSIDE.read_text("utf-8")],
+                readable=self.command.readable,
+                env=environment(self.command),
+                at=self.command.root,
+                cpu_s=self.deadline - time.monotonic(),
+            )
+        )
+        observe = [*self.before.failing, *self.before.passing[:BESIDE]] if is_first else []
+        order = {
+            "arguments": [*arguments(self.command), "-s"],
+            "adds_cwd": self.command.is_module,
+            "each_s": self._each_s,
+            "observe": observe,
+        }
+        running.stdin.write(json.dumps(order).encode() + b"\n")
+        running.stdin.flush()
+        return Rehearsal(running)
+
+    @property
+    def _each_s(self) -> float:
+        slowest = max((self.before.durations[name] for name in self.before.passing), default=0.0)
+        return min(max(0.5, FACTOR * slowest), 5.0)
+
+    @property
+    def _deadline_s(self) -> float:
+        """Return what one candidate may take of the processor, for all tests together."""
+        ended = [test.seconds for test in self.observed if not test.late]
+        return SHORTEST_S + 4 * sum(ended)
+
+    def _sources(self, files: Iterable[str]) -> Iterator[Source]:
+        """Yield the files that failing tests execute, tests apart."""
+        for path in files:
+            if is_test(path):
+                continue
+            content = (self.tree / path).read_bytes()
+            source = Source(path, content, types_of(self.observed, path), _functions(content))
+            if _is_readable(source):
+                yield source
+
+    def survivors(self, rehearsals: Sequence[Rehearsal], candidates: int) -> list[Attempt]:
+        """Return the attempts that pass all tests, from the cheapest kind that has any."""
+        failures = tuple(self.before.failures.values())
+        scores = suspicion(self.observed, failures, [source.path for source in self.sources])
+        wanted = expected_answers(self.tree, failures)
+        ones = singles(self.sources, scores, failures, wanted)
+        for attempts in (iter(ones), pairs(ones)):
+            late = self.attempt(rehearsals, islice(attempts, candidates - self.tried), 1)
+            if not self.found:
+                self.attempt(rehearsals, iter(late), PATIENCE)
+            if self.found or self._is_over:
+                break
+        cheapest = min((attempt.cost for attempt in self.found), default=0.0)
+        near = [attempt for attempt in self.found if attempt.cost <= cheapest + MARGIN]
+        return sorted(near, key=lambda attempt: attempt.cost)
+
+    def behaviours(
+        self, rehearsal: Rehearsal, attempts: Sequence[Attempt], seed: int
+    ) -> list[tuple[str, ...]]:
+        """Return what each attempt answers to generated calls like those of the tests."""
+        calls = imagined([call for test in self.observed for call in test.calls], seed)
+        if len(attempts) < 2 or not calls or self._is_over:
+            return []
+        order = {
+            "calls": [call.as_json() for call in calls],
+            "candidates": [attempt.parts for attempt in attempts[:COMPARED]],
+            "deadline_s": self._deadline_s + PROBED_S,
+        }
+        return [tuple(behaviour) for behaviour in rehearsal.ask(order)["behaviours"]]
+
+    @property
+    def _is_over(self) -> bool:
+        return self.cancel.is_set() or time.monotonic() >= self.deadline
+
+    def attempt(
+        self, rehearsals: Sequence[Rehearsal], attempts: Iterator[Attempt], patience: int
+    ) -> list[Attempt]:
+        """Let every sandbox take from one queue; return what ran out of its time."""
+        late: list[Attempt] = []
+        failed: list[SandboxFailedError] = []
+
+        def work(rehearsal: Rehearsal) -> None:
+            try:
+                while batch := self._next(attempts):
+                    self._judge(rehearsal, batch, patience, late)
+            except SandboxFailedError as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in rehearsals]
+        for thread in threads:
+            thread.start()
+        self._await(threads, rehearsals)
+        if len(failed) == len(rehearsals) and not self._is_over:
+            raise failed[0]
+        return sorted(late, key=lambda attempt: attempt.cost)
+
+    def _await(self, threads: Sequence[threading.Thread], rehearsals: Sequence[Rehearsal]) -> None:
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(0.02)
+            self.progress(self.tried, len(self.found))
+            if self._is_over:
+                for rehearsal in rehearsals:
+                    rehearsal.running.kill()
+
+    def _next(self, attempts: Iterator[Attempt]) -> list[Attempt]:
+        with self.lock:
+            batch = [] if self._is_over else list(islice(attempts, BATCH))
+            cheapest = min((attempt.cost for attempt in self.found), default=float("inf"))
+            return [attempt for attempt in batch if attempt.cost <= cheapest + MARGIN]
+
+    def _judge(
+        self,
+        rehearsal: Rehearsal,
+        batch: Sequence[Attempt],
+        patience: int,
+        late: list[Attempt],
+    ) -> None:
+        order = {
+            "tests": [*self.before.failing, *self.before.passing],
+            "candidates": [attempt.parts for attempt in batch],
+            "deadline_s": self._deadline_s * patience,
+            "at_once": AT_ONCE,
+        }
+        marks = rehearsal.ask(order)["verdicts"]
+        with self.lock:
+            self.tried += len(batch)
+            for attempt, mark in zip(batch, marks, strict=True):
+                if mark == "+":
+                    self.found.append(attempt)
+                elif mark == "!" and patience == 1:
+                    late.append(attempt)
+
+
+def _functions(content: bytes) -> tuple[str, ...]:
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def _is_readable(source: Source) -> bool:
+    try:
+        source.content.decode()
+        return bool(source.tree.body)
+    except (SyntaxError, ValueError):
+        return False

@@ -1,0 +1,138 @@
+"""Studio's own server, driven as a user's program would."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langgraph_sdk import get_client
+
+from tests.conftest import repository, sh
+from tests.improving import APPROVE, FILES, MENDED, decided
+from tests.model_server import ModelServer
+from tests.reading import ROOT
+from tests.running import plainly
+
+SHOWN = ("agora", "config", "graphs", "langgraph.json", "memory", "nodes", "prompts")
+STAGES = {
+    "task": {"intake", "bidding", "execution", "war_room", "reflection"},
+    "war_room": {"seats", "vote", "ruling"},
+    "improvement": {"detecting", "testing", "approval", "deploying", "monitoring"},
+}
+
+
+@pytest.fixture
+def models() -> Iterator[ModelServer]:
+    with ModelServer(plainly, models=("qwen3:8b",)) as served:
+        yield served
+
+
+@pytest.fixture
+def address(url: str, models: ModelServer, tmp_path: Path) -> Iterator[str]:
+    """Start the server in a folder of its own, because it keeps its files where it stands."""
+    stand = tmp_path / "stand"
+    stand.mkdir()
+    for name in SHOWN:
+        (stand / name).symlink_to(ROOT / name)
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [Path(sys.executable).with_name("langgraph"), "dev", "--no-browser", "--no-reload"]
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "AGORA_HOME": str(tmp_path / "home"),
+        "DATABASE_URL": url,
+        "OLLAMA_HOST": models.url,
+        "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+        "LANGGRAPH_STRICT_MSGPACK": "true",
+    }
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [*map(str, command), "--port", str(port), "--n-jobs-per-worker", "4"],
+            cwd=stand,
+            env=env,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _await_server(server, address, tmp_path / "server.log")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        return int(found.getsockname()[1])
+
+
+def _await_server(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()[-3000:]
+        try:
+            if httpx.get(f"{address}/ok", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            continue
+    raise AssertionError(log.read_text()[-3000:])
+
+
+async def _offered(client: Any) -> dict[str, str]:
+    return {one["graph_id"]: one["assistant_id"] for one in await client.assistants.search()}
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_studio_offers_the_graphs_answers_a_task_and_deploys_an_approved_change(
+    address: str, models: ModelServer, tmp_path: Path
+) -> None:
+    async with get_client(url=address) as studio:
+        await _offers_all_graphs(studio)
+        await _answers(studio, models)
+        await _deploys(studio, repository(tmp_path / "workspace", FILES))
+    assert not (ROOT / ".langgraph_api").exists()
+
+
+async def _offers_all_graphs(studio: Any) -> None:
+    offered = await _offered(studio)
+    assert set(offered) == set(STAGES)
+    for graph, stages in STAGES.items():
+        drawn = await studio.assistants.get_graph(offered[graph])
+        assert stages <= {node["id"] for node in drawn["nodes"]} and drawn["edges"]
+        schemas = await studio.assistants.get_schemas(offered[graph])
+        assert "task" in schemas["input_schema"]["properties"], graph
+
+
+async def _answers(studio: Any, models: ModelServer) -> None:
+    asked = {"task": {"text": "How much is six times seven?"}}
+    thread = await studio.threads.create()
+    answered = await studio.runs.wait(thread["thread_id"], "task", input=asked)
+    assert answered["outcome"]["answer"] == "forty-two" and models.exchanges
+
+
+async def _deploys(studio: Any, root: Path) -> None:
+    thread = await studio.threads.create()
+    order = {"task": {"workspace": str(root), "test": "pytest -q", "timeout_s": 20}}
+    await studio.runs.wait(thread["thread_id"], "improvement", input=order, durability="sync")
+    (waiting,) = await studio.threads.search(status="interrupted")
+    (interrupts,) = waiting["interrupts"].values()
+    (action,) = interrupts[0]["value"]["action_requests"]
+    assert waiting["thread_id"] == thread["thread_id"]
+    assert "price * count" in action["args"]["diff"]
+    assert sh(root, "git", "rev-list", "--count", "HEAD") == "1"
+
+    yes = {"resume": decided(APPROVE)}
+    done = await studio.runs.wait(
+        thread["thread_id"], "improvement", command=yes, durability="sync"
+    )
+    assert done["status"] == "fixed" and (root / "prices.py").read_text() == MENDED
+    assert sh(root, "git", "rev-parse", "HEAD") == done["commit"]
