@@ -167,34 +167,42 @@ def bench_of(stack: ExitStack, sandbox: Sandbox, row: Row) -> Bench:
     """Put a program into a git repository and copy it out again, as the product does."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="repair-")))
     folder.chmod(0o711)
-    root = folder / "workspace"
-    root.mkdir()
-    (root / MODULE).write_text(row["buggy_source"], "utf-8")
-    (root / TESTS).write_text(row["visible_tests"], "utf-8")
-    me = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
-    for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), (*me, "commit", "-qm", "Start")):
-        subprocess.run(["git", *arguments], cwd=root, check=True)
+    files = {MODULE: row["buggy_source"], TESTS: row["visible_tests"]}
+    root = committed(folder / "workspace", files)
     workspace = open_workspace(root)
     tree = pristine(workspace, workspace.head, folder / "tree")
     return Bench(row, sandbox, root, tree, TestCommand.parse(PYTEST, workspace))
 
 
+def committed(root: Path, files: dict[str, str]) -> Path:
+    """Make a git repository of these files and return it."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    me = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
+    for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), (*me, "commit", "-qm", "Start")):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
+    return root
+
+
 def summary(mended: list[Mended]) -> dict[str, Any]:
-    """Return the figures that outside checks read; shares are of the detectable programs."""
+    """Return the figures: programs of those that the visible tests detect, seconds, shares."""
     wanted = [one for one in mended if one.is_detectable]
     seconds = sorted(one.seconds for one in wanted)
     rest = [one for one in mended if not one.is_detectable]
     return {
-        "plausible": _share(one.is_plausible for one in wanted),
-        "correct": _share(one.is_correct for one in wanted),
+        "plausible": sum(one.is_plausible for one in wanted),
+        "correct": sum(one.is_correct for one in wanted),
         "detectable": len(wanted),
+        "plausible_share": _share(one.is_plausible for one in wanted),
+        "correct_share": _share(one.is_correct for one in wanted),
         "median_s": round(statistics.median(seconds), 2) if seconds else 0.0,
         "p90_s": round(seconds[int(0.9 * (len(seconds) - 1))], 2) if seconds else 0.0,
         "tampered": sum(one.is_tampered for one in mended),
         "unchanged": sum(not one.is_plausible for one in rest),
         "undetectable": len(rest),
-        "mutation_plausible": _share(one.mutated_plausible for one in wanted),
-        "mutation_correct": _share(one.mutated_correct for one in wanted),
+        "mutation_plausible": sum(one.mutated_plausible for one in wanted),
+        "mutation_correct": sum(one.mutated_correct for one in wanted),
     }
 
 

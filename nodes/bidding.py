@@ -14,7 +14,9 @@ from nodes.states import TaskState
 async def bidding(state: TaskState) -> Command[Literal["execution", "reflection"]]:
     """Add every bid, best first, and the award; without one the task ends here."""
     task = AgentTask.model_validate(state["task"])
-    sold = await team.current().market.hold(task, state["plan"], state["tried"])
+    sold = await team.current().market.hold(
+        task, state["plan"], state["tried"], state["context"]["ends_at"]
+    )
     bids = [bid.as_json() for bid in sold.auction.bids]
     if sold.auction.award is None:
         outcome = sold.nobody().as_json()

@@ -16,7 +16,7 @@ async def detecting(
     state: ImprovementState,
 ) -> Command[Literal["investigating", "monitoring", "__end__"]]:
     """Go to monitoring with an alarm, to investigating with anything else."""
-    order = Improvement.model_validate(state["task"] | {"id": case.get().id})
+    order = Improvement.read(state["task"] | {"id": case.get().id})
     fresh: Any = {"task": order.as_json(), "opportunity": None, "change_id": None, "commit": None}
     fresh |= {"attempts": 0, "rebased": 0, "tried": 0, "status": "", "message": ""}
     found = await team.current().repairing.detect(order)

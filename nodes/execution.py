@@ -5,7 +5,7 @@ from typing import Literal
 from langgraph.types import Command
 
 from agora import team
-from agora.domain.contracts import AgentContext, AgentTask, Award, Bid
+from agora.domain.contracts import AgentContext, AgentTask, Award, Bid, Json
 from nodes.stage import stage
 from nodes.states import TaskState
 from nodes.streaming import tell
@@ -33,7 +33,15 @@ async def execution(
     changes = {"outcome": outcome.as_json(), "tried": tried, "attempts": len(tried)}
     if outcome.status == "refused":
         return Command(update=changes, goto="reflection")
-    return Command(update=changes, goto="bidding" if len(tried) < ATTEMPTS else "war_room")
+    return Command(update=changes, goto="bidding" if _wrong(tried) < ATTEMPTS else "war_room")
+
+
+def _wrong(tried: list[Json]) -> int:
+    """Count those who have answered, and wrongly; a server's fault is no failure of its expert.
+
+    Each fault keeps one more model out of the next auction, so that this comes to an end.
+    """
+    return sum(not one["outcome"]["fault"] for one in tried)
 
 
 def _able(state: TaskState) -> int:

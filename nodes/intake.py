@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agora import team
@@ -24,12 +23,12 @@ FRESH: Json = {
 
 
 @stage
-async def intake(state: TaskState, runtime: Runtime[Any]) -> Command[Literal["pulse", "__end__"]]:
+async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
     """Accept the task, or return what is known when it was done before under the same id."""
     here, answering = case.get(), team.current().answering
-    task = AgentTask.model_validate(_asked(state) | {"id": here.id})
+    task = AgentTask.read(_asked(state) | {"id": here.id})
     known = await answering.accept(task, here)
-    context = {"correlation_id": here.correlation_id, "thread_id": here.thread_id}
+    context = answering.context(task, here).as_json()
     changes: Any = FRESH | {"task": task.as_json(), "context": context, "heard": _heard(state)}
     if known is not None:
         return Command(update=changes | {"outcome": known.as_json()}, goto="__end__")

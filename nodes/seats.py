@@ -10,6 +10,6 @@ from nodes.states import RoomState
 @stage
 async def seats(state: RoomState) -> RoomState:
     """Add the members, strongest first, and empty the table."""
-    task = AgentTask.model_validate(state["task"] | {"id": case.get().id})
+    task = AgentTask.read(state["task"] | {"id": case.get().id})
     found = await team.current().meeting.seat(task)
     return {"task": task.as_json(), "seats": found, "votes": [], "ruling": None}

@@ -145,6 +145,7 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
         state: Any = arguments[0]
         info = get_runtime().execution_info
         assert info and info.thread_id, "a stage needs a checkpointer"
+        await team.prepare()
         here = Case(
             _case_id(state, info), info.thread_id, body.__name__, 0, state.get("attempts") or 0
         )

@@ -29,6 +29,10 @@ def server() -> Iterator[str]:
     with TemporaryDirectory(prefix="agora-tests-", ignore_cleanup_errors=True) as folder:
         postgres = EmbeddedPostgres(Path(folder, "postgres"))
         url = asyncio.run(postgres.url())
+        # Tests kill clients, never the machine: waiting for the disk would only cost time.
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         _create(url, "template_agora", "template1")
         migrate(_named(url, "template_agora"))
         asyncio.run(_prepare_checkpoints(_named(url, "template_agora")))

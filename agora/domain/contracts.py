@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agora.domain.errors import UsageError
 
 Urgency = Literal["normal", "urgent"]
 Status = Literal["answered", "declined", "failed", "refused"]
@@ -18,6 +20,17 @@ class Contract(BaseModel):
     """Base of all contracts: immutable, and deaf to fields that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, given: Json) -> Self:
+        """Return what a person or a program gave; raise UsageError naming the first bad field."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(cls.model_fields)
+            raise UsageError(f"{name}: {first['msg']}", f"fields: {known}") from None
 
     def as_json(self) -> Json:
         """Return what a checkpoint, a column or a wire can hold."""
@@ -48,6 +61,7 @@ class AgentContext(Contract):
 
     correlation_id: str
     thread_id: str
+    ends_at: str | None = None  # ISO 8601: when the task's deadline has passed
     pulse: str = ""
     memories: tuple[str, ...] = ()
     prompt_versions: dict[str, int] = {}

@@ -20,7 +20,7 @@ from agora.team.clocks import Clock, system
 from agora.team.holding import Holding
 from agora.team.learning import Learning
 from agora.team.library import Library
-from agora.team.market import Market
+from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.recalling import Recalling
 from agora.team.repairing import Repairing
@@ -82,6 +82,18 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.
 _teams: WeakKeyDictionary[asyncio.AbstractEventLoop, Team] = WeakKeyDictionary()
+
+
+async def prepare() -> None:
+    """Assemble the team of the running event loop in a thread: it reads files, and others wait."""
+    loop = asyncio.get_running_loop()
+    if loop not in _teams:
+        _teams.setdefault(loop, await asyncio.to_thread(_read))
+
+
+def _read() -> Team:
+    declared()  # read once a process: whoever asks first must not read in the event loop
+    return assemble(load(os.environ))
 
 
 def current() -> Team:

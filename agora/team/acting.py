@@ -1,5 +1,6 @@
 """The only door to anything outside: policy, decision, reservation, act, settlement."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -91,6 +92,8 @@ class Acting:
         """Append a decision that a person or a rule has taken, and return its entry."""
         entry = {"action": action, "resource": resource, "verdict": verdict} | details
         entry = {"actor": "agora", "reasons": []} | entry
+        if "public" not in vars(self.decisions.signer):  # the first use reads or makes a file
+            await asyncio.to_thread(getattr, self.decisions.signer, "public")
         async with self.database.transaction() as connection:
             row = await self.decisions.append(connection, entry)
         self.decisions.keep_head(row)

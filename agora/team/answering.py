@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import prompts
 from agora.domain import validity
@@ -66,6 +67,18 @@ class Answering:
                     raise ClaimHeldError(f"task {task.id} is being done in thread {where}")
         return None
 
+    def context(self, task: AgentTask, here: Case) -> AgentContext:
+        """Return what goes with the task from its first stage on."""
+        ends_at = None
+        if task.deadline_s is not None:
+            ends_at = (self.market.clock() + timedelta(seconds=task.deadline_s)).isoformat()
+        return AgentContext(
+            correlation_id=here.correlation_id,
+            thread_id=here.thread_id,
+            ends_at=ends_at,
+            prompt_versions={one.name: one.version for one in self.market.experts()},
+        )
+
     async def plan(self, task: AgentTask) -> Json:
         """Return the task's domains, the tools at hand, and that it is done whole."""
         tools = await self.tooling.of(task.workspace) if task.workspace else []
@@ -88,6 +101,8 @@ class Answering:
             return await self._converse(task, context, bidder, award, tell)
         except ModelFault as fault:
             failed = _failed(bidder, str(fault), fault.hint)
+            if not fault.is_unhealthy and not fault.opens_breaker:
+                return failed  # its server is sound: what came was not worth having
             return failed.but(fault=fault.code, opens_breaker=fault.opens_breaker)
         except RefusedError as error:
             return _failed(bidder, str(error), error.hint).but(status="refused")
@@ -108,6 +123,7 @@ class Answering:
                 bidder,
                 talk.messages,
                 ordinal=number * ROUND_ORDINALS,
+                ends_at=context.ends_at,
                 tools=[spec_of(tool) for tool in offered],
                 on_token=lambda piece: tell("token", text=piece, expert=bidder.name),
             )

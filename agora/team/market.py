@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
+from math import inf
 from typing import Any
 
 import prompts
@@ -103,23 +105,37 @@ class Market:
         state = await self.standings()
         return [_entry(one, state) for one in await self.bidders()]
 
-    async def hold(self, task: AgentTask, plan: Json, tried: Sequence[Json]) -> Sold:
+    def left_s(self, ends_at: str | None) -> float:
+        """Return the seconds until a task's deadline, at least a hundredth; inf without one."""
+        if ends_at is None:
+            return inf
+        return max(0.01, (datetime.fromisoformat(ends_at) - self.clock()).total_seconds())
+
+    async def hold(
+        self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None = None
+    ) -> Sold:
         """Hold the auction for a task; who has failed at it already may not bid again."""
-        offers, is_forbidden = await self.offers(task, plan, tried)
+        offers, is_forbidden = await self.offers(task, plan, tried, ends_at)
         held = auction.hold(offers, self._stakes())
         found = await self.models()
         return Sold(held, is_forbidden and held.award is None, _hint(found))
 
     async def offers(
-        self, task: AgentTask, plan: Json, tried: Sequence[Json] = ()
+        self,
+        task: AgentTask,
+        plan: Json,
+        tried: Sequence[Json] = (),
+        ends_at: str | None = None,
     ) -> tuple[list[Offer], bool]:
         """Return every bidder's offer, and whether all that could were kept out by a rule."""
-        view = await self._view(task, plan, tried)
+        view = await self._view(task, plan, tried, ends_at)
         made = [await self._offer(bidder, view) for bidder in await self.bidders()]
         rules = [kind for _, kind in made]
         return [one for one, _ in made], "rule" in rules and "" not in rules
 
-    async def _view(self, task: AgentTask, plan: Json, tried: Sequence[Json]) -> "_View":
+    async def _view(
+        self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None
+    ) -> "_View":
         async with self.database.transaction() as connection:
             await self._open_budgets(connection, task)
             busy = await acts.busy(connection)
@@ -128,13 +144,19 @@ class Market:
         ask = Ask(
             plan["mix"],
             self._stakes(),
-            task.deadline_s,
+            self.left_s(ends_at),
             now_s=self.clock().timestamp(),
             may_probe=task.urgency == "normal",
             traits=difficulty.traits(task.text),
         )
-        failed = {_name(one["award"]["winner"]): one["outcome"].get("error") or "" for one in tried}
-        return _View(task, ask, state, busy, left, failed)
+        failed = {_name(one["award"]["winner"]): one["outcome"]["error"] for one in tried}
+        # A server that has failed once fails the next expert on it too: others are asked first.
+        silent = {
+            one["award"]["winner"]["model"]: one["outcome"]["error"]
+            for one in tried
+            if one["outcome"]["fault"]
+        }
+        return _View(task, ask, state, busy, left, failed, silent)
 
     async def _open_budgets(self, connection: Rows, task: AgentTask) -> None:
         day, *own = self.budgets(task)
@@ -201,6 +223,8 @@ class Market:
         task = view.task
         if bidder.name in view.failed:
             return f"has failed at this task: {view.failed[bidder.name]}"
+        if bidder.model and bidder.model.name in view.silent:
+            return f"its model has failed at this task: {view.silent[bidder.model.name]}"
         if bidder.expert == LIBRARIAN and task.workspace is None:
             return "there is no git workspace to read"
         if bidder.expert == REPAIRER:
@@ -249,7 +273,8 @@ class _View:
     standings: Json
     busy: Mapping[str, int]
     left: float | None
-    failed: Mapping[str, str]
+    failed: Mapping[str, str]  # bidders that have failed at this task, and how
+    silent: Mapping[str, str]  # models whose servers have
 
 
 @cache

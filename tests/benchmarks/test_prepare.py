@@ -169,11 +169,12 @@ def test_a_test_imports_the_other_functions_that_it_calls(publish: Publish) -> N
 
 
 def test_an_example_test_is_cut_to_its_asserts(publish: Publish) -> None:
-    stray = "def check(f):\n    y = 2\n    assert double(1) == 2\n"
+    stray = "def other():\n    assert 0\ndef check(f):\n    y = 2\n    assert double(1) == 2\n"
     broken = "    return 2 * x\n  stray\nassert double(1) == 2\n"
     rows = programs(publish, item(1, example_test=stray), item(2, example_test=broken))
     for row in rows:
         assert row["visible_from"] == "example_test"
+        assert row["visible_tests"].count("assert") == 1
         assert row["visible_tests"].endswith("01():\n    assert double(1) == 2\n")
 
 
@@ -378,6 +379,18 @@ def test_contaminated_questions_are_left_out(publish: Publish) -> None:
     assert row["prompt"] == "How much?"
 
 
+def test_a_question_with_other_options_is_the_same_question(publish: Publish) -> None:
+    prompts = [f"Number {n}?\nA. {option}" for n in range(20) for option in ("this", "that")]
+    letters = "".join(graded(prompt, True, True) for prompt in prompts)
+    traded = [row["prompt"] for row in market(routellm(publish, letters, ""))]
+    assert traded and all(prompt.endswith("A. this") for prompt in traded)
+
+
+def test_a_long_prompt_is_cut_but_its_tokens_are_counted(publish: Publish) -> None:
+    [row] = market(routellm(publish, "", graded("Why? " * 200, True, True, "", "")))
+    assert (len(row["prompt"]), row["in_tokens"]) == (outcomes.PROMPT_CHARACTERS, 250)
+
+
 def test_the_development_part_is_thinned(publish: Publish) -> None:
     letters = "".join(graded(f"Number {n}?\nA. this", True, True) for n in range(500))
     root = routellm(publish, letters, "")
@@ -423,10 +436,11 @@ def test_the_same_source_gives_the_same_bytes(publish: Publish, tmp_path: Path) 
         assert main(["cache", "--source", str(root), "--out", str(tmp_path / name)]) == 0
     once, again = (tmp_path / name / "dev.csv.gz" for name in ("once", "again"))
     assert once.read_bytes() == again.read_bytes()
+    assert once.read_bytes()[4:8] == bytes(4), "the time of writing"
     assert len(read_csv(once)) == questions.PAWS_ROWS
 
 
 def test_the_held_out_part_of_the_cache_is_not_to_be_had(publish: Publish, tmp_path: Path) -> None:
-    root = publish({questions.FOW.landmark: "", questions.PAWS.landmark: ""})
+    root = publish({questions.PAWS.landmark: "7\tA to B\tB to A\t0\n"})
     asked = ["cache", "--source", str(root), "--out", str(tmp_path / "out"), "--part", "held-out"]
     assert main(asked) == 2

@@ -23,6 +23,16 @@ from tests.improving import (
     workshop,
 )
 
+MORE_BUGS = {
+    "ages.py": "def is_adult(age: int) -> bool:\n    return age > 18\n",
+    "test_ages.py": "from ages import is_adult\n\n\n"
+    "def test_on_the_birthday():\n    assert is_adult(18)\n\n\n"
+    "def test_the_day_before():\n    assert not is_adult(17)\n",
+    "words.py": "def first(words: list[str]) -> str:\n    return words[1]\n",
+    "test_words.py": "from words import first\n\n\n"
+    "def test_three_words():\n    assert first(['one', 'two', 'three']) == 'one'\n\n\n"
+    "def test_one_word():\n    assert first(['only']) == 'only'\n",
+}
 SANDBOXED = pytest.mark.needs("bubblewrap")
 
 
@@ -85,24 +95,19 @@ async def test_a_failing_test_becomes_a_commit_once_a_person_has_said_yes(
 
 
 @SANDBOXED
-async def test_two_independent_bugs_are_fixed_one_after_the_other(
+async def test_independent_bugs_are_fixed_one_after_the_other(
     team: Team, saver: Any, tmp_path: Path
 ) -> None:
-    other = {
-        "ages.py": "def is_adult(age: int) -> bool:\n    return age > 18\n",
-        "test_ages.py": "from ages import is_adult\n\n\n"
-        "def test_on_the_birthday():\n    assert is_adult(18)\n\n\n"
-        "def test_the_day_before():\n    assert not is_adult(17)\n",
-    }
-    shop = workshop(team, saver, tmp_path, FILES | other)
-    for run in ("first", "second", "third"):
-        state = await shop.begin(run, timeout_s=5)
-        if state["status"]:
-            break
-        assert (await shop.say(APPROVE, run))["status"] == "fixed"
+    shop = workshop(team, saver, tmp_path, FILES | MORE_BUGS)
+    fixed = 0
+    while not (state := await shop.begin(f"run-{fixed}", timeout_s=4))["status"]:
+        assert (await shop.say(APPROVE, f"run-{fixed}"))["status"] == "fixed"
+        fixed += 1
     assert state["status"] == "nothing_to_repair"
-    assert "price * count" in shop.read() and "age >= 18" in shop.read("ages.py")
-    assert len(shop.commits) == 3 and not shop.litter
+    assert "price * count" in shop.read()
+    assert "age >= 18" in shop.read("ages.py") and "words[0]" in shop.read("words.py")
+    # Three places are more than one patch mends; how many it does mend is the search's affair.
+    assert fixed >= 2 and len(shop.commits) == fixed + 1 and not shop.litter
 
 
 @SANDBOXED

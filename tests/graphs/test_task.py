@@ -56,7 +56,7 @@ async def test_the_loser_is_out_of_the_second_auction(hire: Hire) -> None:
 
 async def test_the_war_room_meets_after_two_failures(hire: Hire) -> None:
     staff = hire()
-    staff.server.fail("empty", "empty")
+    staff.server.fail("refused", "refused")
     outcome = await staff.ask(QUESTION)
     assert (outcome["status"], outcome["expert"]) == ("answered", "war_room")
     assert outcome["answer"] == "forty-two"
@@ -85,7 +85,7 @@ async def test_an_urgent_task_that_few_can_do_is_no_meeting(hire: Hire) -> None:
 
 async def test_too_few_for_a_war_room_is_said_in_one_sentence(hire: Hire) -> None:
     staff = hire(local=("qwen3:8b", "llama3.2:3b"))
-    staff.server.fail("empty", "empty")
+    staff.server.fail("refused", "refused")
     outcome = await staff.ask(QUESTION, requires=["software"])
     assert outcome["status"] == "failed" and "OLLAMA_HOST" in outcome["hint"]
     assert outcome["error"] == "a war room needs 3 experts on models, and only 2 can bid"
@@ -94,9 +94,9 @@ async def test_too_few_for_a_war_room_is_said_in_one_sentence(hire: Hire) -> Non
 
 async def test_where_only_one_can_its_own_failure_is_the_outcome(hire: Hire) -> None:
     staff = hire()
-    staff.server.fail("empty")
+    staff.server.fail("refused")
     outcome = await staff.ask(QUESTION, requires=["software"])
-    assert outcome["status"] == "failed" and "answered with nothing" in outcome["error"]
+    assert outcome["status"] == "failed" and "refuse" in outcome["error"]
     assert (await staff.entered())[-2:] == ["bidding", "reflection"]
 
 

@@ -21,6 +21,7 @@ from tests.reading import ROOT
 from tests.running import plainly
 
 SHOWN = ("agora", "config", "graphs", "langgraph.json", "memory", "nodes", "prompts")
+README = "# Prices\n\nPrices are kept in prices.py. Nobody else keeps prices.\n"
 STAGES = {
     "task": {"intake", "bidding", "execution", "war_room", "reflection"},
     "war_room": {"seats", "vote", "ruling"},
@@ -97,8 +98,11 @@ async def test_studio_offers_the_graphs_answers_a_task_and_deploys_an_approved_c
 ) -> None:
     async with get_client(url=address) as studio:
         await _offers_all_graphs(studio)
-        await _answers(studio, models)
-        await _deploys(studio, repository(tmp_path / "workspace", FILES))
+        root = repository(tmp_path / "workspace", FILES | {"README.md": README})
+        asked = {"text": "Where are prices kept?", "workspace": str(root)}
+        assert await _answer(studio, **asked) == "forty-two"
+        assert "kept in prices.py" in models.last.prompt
+        await _deploys(studio, root)
     assert not (ROOT / ".langgraph_api").exists()
 
 
@@ -112,11 +116,10 @@ async def _offers_all_graphs(studio: Any) -> None:
         assert "task" in schemas["input_schema"]["properties"], graph
 
 
-async def _answers(studio: Any, models: ModelServer) -> None:
-    asked = {"task": {"text": "How much is six times seven?"}}
+async def _answer(studio: Any, **task: Any) -> str:
     thread = await studio.threads.create()
-    answered = await studio.runs.wait(thread["thread_id"], "task", input=asked)
-    assert answered["outcome"]["answer"] == "forty-two" and models.exchanges
+    done = await studio.runs.wait(thread["thread_id"], "task", input={"task": task})
+    return str(done["outcome"]["answer"])
 
 
 async def _deploys(studio: Any, root: Path) -> None:

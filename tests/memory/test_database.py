@@ -61,12 +61,20 @@ async def test_transactions_of_a_process_never_need_more_connections_than_allowe
     await database.close()
 
 
-async def test_a_connection_that_the_server_has_killed_is_replaced(team: Team, url: str) -> None:
-    (before,) = await ask(team, "SELECT pg_backend_pid() AS pid")
+async def test_a_connection_that_the_server_has_killed_is_replaced(url: str) -> None:
+    database = Database(ExternalPostgres(url), connections=1)
+
+    async def backend() -> int:
+        async with database.transaction() as connection:
+            row = await (await connection.execute("SELECT pg_backend_pid() AS pid")).fetchone()
+            return int(row["pid"]) if row else 0
+
+    before = await backend()
+    assert await backend() == before, "there is but one"
     with psycopg.connect(url, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [before["pid"]])
-    (after,) = await ask(team, "SELECT pg_backend_pid() AS pid")
-    assert after != before
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [before])
+    assert await backend() != before
+    await database.close()
 
 
 @pytest.mark.parametrize(

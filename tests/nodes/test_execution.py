@@ -16,7 +16,7 @@ async def test_the_winner_is_asked_in_its_own_manner(hire: Hire) -> None:
 
 async def test_one_failure_goes_back_to_the_auction_and_two_to_the_war_room(hire: Hire) -> None:
     staff = hire()
-    staff.server.fail("empty", "empty")
+    staff.server.fail("refused", "refused")
     await staff.ask(QUESTION)
     state, entered = await staff.state(), await staff.entered()
     assert state["attempts"] == 2 == len(state["tried"]) == entered.count("bidding")
@@ -25,7 +25,7 @@ async def test_one_failure_goes_back_to_the_auction_and_two_to_the_war_room(hire
     ]
     losers = [one["award"]["winner"]["expert"] for one in state["tried"]]
     assert len(set(losers)) == 2
-    assert all("answered with nothing" in one["outcome"]["error"] for one in state["tried"])
+    assert all("refuse" in one["outcome"]["error"] for one in state["tried"])
     judged = [event["right"] for event in await staff.events("outcome.judged")]
     assert judged == [None, None], "of a server's fault nobody can tell"
 

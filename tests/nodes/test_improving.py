@@ -35,7 +35,7 @@ async def test_a_repeated_node_proposes_the_same_change_without_a_second_search(
 ) -> None:
     known = await found(shop)
     first = await shop.begin("one", state=BLANK | known, id="case")
-    again = await shop.begin("one", state=BLANK | known, id="case")
+    again = await shop.begin("two", state=BLANK | known, id="case")
     assert again["change_id"] == first["change_id"] and again["tried"] == first["tried"]
     assert len(await ask(shop.team, "SELECT FROM changes")) == 1
     (search,) = await ask(shop.team, "SELECT attempt FROM acts WHERE actor = 'repairer'")

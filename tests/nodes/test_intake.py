@@ -1,6 +1,6 @@
 import pytest
-from pydantic import ValidationError
 
+from agora.domain.errors import UsageError
 from tests.conftest import ask
 from tests.running import Hire, thread
 
@@ -20,7 +20,7 @@ async def test_a_task_becomes_a_contract_and_a_row(hire: Hire) -> None:
 
 async def test_a_second_task_on_the_thread_finds_nothing_of_the_first(hire: Hire) -> None:
     staff = hire()
-    staff.server.fail("empty")
+    staff.server.fail("refused")
     await staff.ask(QUESTION)
     first = await staff.state()
     assert first["tried"] and first["bids"]
@@ -47,6 +47,6 @@ async def test_of_a_conversation_the_newest_message_is_the_task(hire: Hire) -> N
 )
 async def test_what_is_no_task_is_not_begun(hire: Hire, asked: dict[str, object]) -> None:
     staff = hire()
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError):
         await staff.task.ainvoke({"task": asked}, thread("bad"), durability="sync")
     assert await ask(staff.team, "SELECT FROM tasks") == [] and not staff.prompts

@@ -32,14 +32,14 @@ async def test_the_outcome_counts_for_its_expert(hire: Hire) -> None:
     await staff.ask(QUESTION, domain="law", requires=["law"])
     (told,) = await staff.events("outcome.judged")
     assert (told["bidder"], told["domain"], told["right"]) == ("risk@qwen3:8b", "law", True)
-    assert told["claimed_p"] > 0 and told["about"] == QUESTION
+    assert told["tokens_out"] > 0 and told["about"] == QUESTION
     standings = await staff.team.market.standings()
     assert standings["bidders"]["risk@qwen3:8b"]["right"] == 1
 
 
 async def test_money_spent_in_vain_is_part_of_the_price(hire: Hire) -> None:
     staff = hire(local=(), cloud=True)
-    staff.server.fail("empty")
+    staff.server.fail("refused")
     outcome = await staff.ask(QUESTION)
     acts = await ask(staff.team, "SELECT cost_usd FROM acts")
     assert len(acts) == 2 and outcome["status"] == "answered"

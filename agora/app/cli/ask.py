@@ -54,19 +54,12 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
 
 
 def _check(fields: output.Json) -> None:
-    from pydantic import ValidationError
-
     from agora.domain.contracts import AgentTask
     from agora.domain.errors import UsageError
 
     if not fields["text"].strip():
         raise UsageError("the question is empty", 'agora ask "what does this project do?"')
-    try:
-        AgentTask.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{name}: {first['msg']}", "agora ask --help") from None
+    AgentTask.read(fields)
 
 
 class _Telling:

@@ -103,7 +103,9 @@ def test_what_came_on_top_is_left_alone(change: Change) -> None:
     later = commit(Path(change.workspace), "later")
     commits.bring_up(change, sha)
     assert commits.head(change.workspace) == later and commits.contains(change, sha)
-    assert (Path(change.workspace) / "calc.py").read_text() == "later\n"
+    (Path(change.workspace) / "calc.py").write_text("still being written\n")
+    commits.bring_up(change, sha)
+    assert (Path(change.workspace) / "calc.py").read_text() == "still being written\n"
 
 
 @pytest.mark.parametrize("path", ["calc.py", "mine.txt", "pkg/fresh.py"])

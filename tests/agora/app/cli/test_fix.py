@@ -1,21 +1,14 @@
-import os
-import signal
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agora.app.cli.conftest import Agora, Start, ended
+from tests.agora.app.cli.conftest import Agora
 from tests.conftest import commit, repository, sh
-from tests.improving import BROKEN, FILES, MENDED, TESTS
+from tests.improving import FILES, MENDED
 
 SANDBOXED = pytest.mark.needs("bubblewrap")
 FIELDS = {"status", "commit", "approval_id", "candidates", "seconds", "files"}
-ENDLESS = "\n\ndef test_for_ever():\n    while True:\n        pass\n"
 
 # A kind of bug, the module, what is right in it, what is broken, and what its tests say.
 BUGS = {
@@ -68,14 +61,6 @@ BUGS = {
         ("last([1, 2, 3], 2) == [2, 3]", "last([4, 5], 1) == [5]", "last([], 0) == []"),
     ),
 }
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """Return a folder for temporary files that the sandbox's own user can enter."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 def workspace(folder: Path, files: dict[str, str] = FILES) -> Path:
@@ -148,154 +133,3 @@ def test_binary_files_and_other_encodings_stay_as_they_are(agora: Agora, tmp_pat
     assert said.code == 0 and said.json["status"] == "fixed"
     assert {name: (root / name).read_bytes() for name in odd} == odd
     assert sh(root, "git", "status", "--porcelain") == ""
-
-
-def _plain(root: Path) -> None:
-    subprocess.run(["rm", "-rf", root / ".git"], check=True)
-
-
-def _dirty(root: Path) -> None:
-    (root / "prices.py").write_text("# mine\n" + BROKEN)
-
-
-def _detached(root: Path) -> None:
-    sh(root, "git", "checkout", "-q", "--detach")
-
-
-def _empty(root: Path) -> None:
-    sh(root, "git", "update-ref", "-d", "HEAD")
-
-
-def _gone(root: Path) -> None:
-    root.rename(root.with_name("elsewhere"))
-
-
-def _merging(root: Path) -> None:
-    (root / ".git" / "MERGE_HEAD").write_text(sh(root, "git", "rev-parse", "HEAD"))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (_plain, "not a git repository"),
-        (_dirty, "prices.py has uncommitted changes"),
-        (_detached, "detached HEAD"),
-        (_empty, "no commit yet"),
-        (_gone, "no such folder"),
-        (_merging, "a merge is in progress"),
-    ],
-)
-def test_a_workspace_that_cannot_be_worked_on_is_refused(
-    agora: Agora, tmp_path: Path, spoil: Callable[[Path], None], said: str
-) -> None:
-    root = workspace(tmp_path)
-    spoil(root)
-    before = _all_files(tmp_path)
-    refused = agora("fix", root, "--test", "pytest -q", "--json")
-    assert refused.code == 2 and said in refused.error["message"]
-    assert _all_files(tmp_path) == before
-
-
-def _all_files(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("nonsense --quick", "must start with pytest"),
-        ("./bin/pytest -q", "does not exist"),
-        ("", "must start with pytest"),
-        ("pytest 'unclosed", "cannot be read"),
-        ("pytest -q; rm -rf x", ""),
-    ],
-)
-def test_a_test_command_that_cannot_run_is_refused(
-    agora: Agora, tmp_path: Path, command: str, said: str
-) -> None:
-    root = workspace(tmp_path)
-    refused = agora("fix", root, "--test", command, "--json")
-    assert refused.code in (1, 2) and said in refused.error["message"]
-    assert sh(root, "git", "status", "--porcelain", "--ignored") == ""
-
-
-@SANDBOXED
-def test_a_workspace_without_tests_is_refused(agora: Agora, tmp_path: Path) -> None:
-    root = workspace(tmp_path, {"prices.py": BROKEN})
-    refused = agora("fix", root, "--test", "pytest -q", "--json")
-    assert refused.code == 2 and "collects no tests" in refused.error["message"]
-
-
-@SANDBOXED
-def test_tests_that_hang_before_any_is_collected_give_no_verdict(
-    agora: Agora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = workspace(tmp_path, FILES | {"test_prices.py": "while True:\n    pass\n"})
-    monkeypatch.setenv("AGORA_SANDBOX__TEST_TIMEOUT_S", "1")
-    refused = agora("fix", root, "--test", "pytest -q", "--json")
-    assert refused.code == 1 and refused.error["code"] == "sandbox_failed"
-    assert "no test was collected" in refused.error["message"] and refused.error["hint"]
-    assert sh(root, "git", "status", "--porcelain", "--ignored") == ""
-
-
-@SANDBOXED
-def test_one_test_past_its_deadline_is_a_failing_test(
-    agora: Agora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AGORA_SANDBOX__TEST_TIMEOUT_S", "3")
-    root = workspace(tmp_path, {"prices.py": MENDED, "test_prices.py": TESTS + ENDLESS})
-    said = agora("fix", root, "--test", "pytest -q", "--timeout", "1", "--json")
-    assert said.code == 1 and said.json["status"] == "not_found"
-    assert "test_for_ever: DeadlineError" in said.err and "1 of 3 tests fail" in said.err
-
-
-@SANDBOXED
-def test_an_interrupted_search_is_resumed_and_leaves_nothing_running(
-    start: Start, agora: Agora, tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = workspace(tmp_path)
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setenv("AGORA_STAGE__LEASE_S", "3")
-    with start("fix", root, "--test", "pytest -q") as process:
-        assert "investigating" in _until(process, "investigating done")
-        process.send_signal(signal.SIGINT)
-        said = ended(process)
-    assert said.code == 130 and "Traceback" not in said.err
-    *_, last = said.err.strip().splitlines()
-    words = last.split()
-    assert words[:2] == ["agora", "resume"]
-    assert _living_in(process.pid) == [] and list(scratch.iterdir()) == []
-
-    monkeypatch.delenv("TMPDIR")
-    other = agora("fix", root, "--test", "pytest -q", "--json")
-    assert other.code == 1 and other.error["code"] == "claim_held"
-    resumed = agora("resume", words[2], "--json")
-    (thread,) = resumed.json["threads"]
-    assert resumed.code == 0 and thread["status"] == "waiting"
-    done = agora("approvals", "approve", thread["change_id"], "--json")
-    assert done.code == 0 and (root / "prices.py").read_text() == MENDED
-
-
-def _until(process: "subprocess.Popen[str]", word: str) -> str:
-    """Read what a process tells until it says a word."""
-    assert process.stderr
-    told = ""
-    while word not in told:
-        line = process.stderr.readline()
-        assert line, f"ended: {told}"
-        told += line
-    return told
-
-
-def _living_in(session: int) -> list[str]:
-    """Return the processes of a session, and those that bubblewrap has moved out of it."""
-    deadline = time.monotonic() + 5
-    while (left := _members(session)) and time.monotonic() < deadline:
-        os.sched_yield()
-    return left
-
-
-def _members(session: int) -> list[str]:
-    told = sh("/", "ps", "-eo", "sid=,stat=,args=").splitlines()
-    lines = [line.split(None, 2) for line in told]
-    return [args for sid, state, args in lines if sid == str(session) and state[0] != "Z"]
