@@ -9,7 +9,7 @@ OPEN = """
 INSERT INTO opportunities (id, kind, subject, priority, evidence)
 VALUES (%(id)s, %(kind)s, %(subject)s, %(priority)s, %(evidence)s)
 ON CONFLICT (kind, subject) WHERE status <> 'closed' DO UPDATE
-    SET evidence = EXCLUDED.evidence, priority = EXCLUDED.priority
+    SET evidence = opportunities.evidence || EXCLUDED.evidence, priority = EXCLUDED.priority
 RETURNING id
 """
 FIELDS = "id, kind, subject, priority, evidence, status"

@@ -23,13 +23,15 @@ async def execution(
     """Let the winner answer; go back to the auction without it once, then convene the war room."""
     task = AgentTask.model_validate(state["task"])
     award = Award.model_validate(state["award"])
-    if task.urgency == "urgent" and not state["tried"] and _able(state) >= SEATS:
+    if task.urgency == "urgent" and not state.get("tried") and _able(state) >= SEATS:
         return Command(goto="war_room")
-    context = AgentContext.model_validate(state["context"] | {"attempt": state["attempts"]})
+    context = AgentContext.model_validate(
+        state["context"] | {"attempt": len(state.get("tried", []))}
+    )
     outcome = await team.current().answering.execute(task, context, award, tell)
     if outcome.status == "answered":
         return Command(update={"outcome": outcome.as_json()}, goto="reflection")
-    tried = [*state["tried"], {"award": award.as_json(), "outcome": outcome.as_json()}]
+    tried = [*state.get("tried", []), {"award": award.as_json(), "outcome": outcome.as_json()}]
     changes = {"outcome": outcome.as_json(), "tried": tried, "attempts": len(tried)}
     if outcome.status == "refused":
         return Command(update=changes, goto="reflection")

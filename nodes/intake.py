@@ -29,10 +29,20 @@ async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
     task = AgentTask.read(_asked(state) | {"id": here.id})
     known = await answering.accept(task, here)
     context = answering.context(task, here).as_json()
-    changes: Any = FRESH | {"task": task.as_json(), "context": context, "heard": _heard(state)}
+    changes: Any = _cleared(state) | {"task": task.as_json(), "context": context}
+    if heard := _heard(state):
+        changes |= {"heard": heard}
     if known is not None:
         return Command(update=changes | {"outcome": known.as_json()}, goto="__end__")
     return Command(update=changes, goto="pulse")
+
+
+def _cleared(state: TaskState) -> Json:
+    """Return what an earlier task has left on this thread, emptied; a new thread has nothing.
+
+    Each key of the state is a row in every checkpoint that changes it.
+    """
+    return {key: empty for key, empty in FRESH.items() if state.get(key, empty) != empty}
 
 
 def _asked(state: TaskState) -> Json:

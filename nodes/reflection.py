@@ -22,7 +22,7 @@ async def reflection(state: TaskState) -> Command[Literal["rewriting", "__end__"
     if state.get("heard"):
         said = outcome.answer or outcome.error or outcome.status
         changes |= {"messages": [AIMessage(said, id=f"{task.id}-answer")]}
-    dropped = await team.current().learning.dropped(state["tried"], outcome)
+    dropped = await team.current().learning.dropped(state.get("tried", []), outcome)
     if dropped:
         return Command(update=changes | {"dropped": dropped}, goto="rewriting")
     return Command(update=changes, goto="__end__")

@@ -65,7 +65,7 @@ def url(server: str) -> str:
 
 @pytest.fixture
 def settings(url: str, tmp_path: Path) -> Settings:
-    return load({}, **{"database.url": url, "home": tmp_path / "home"})
+    return load({}, **{"database.url": url, "home": tmp_path / "home", "memory.pulse_s": 0})
 
 
 @pytest.fixture

@@ -112,7 +112,8 @@ async def hire(
             names = (*local, CLOUD) if cloud else local
             server = stack.enter_context(ModelServer(script, models=names, prices=PRICES))
             named = _servers(server, local, cloud) | arguments
-            stated = {"database.url": settings.database.url, "home": settings.home}
+            stated: dict[str, Any] = {"database.url": settings.database.url, "home": settings.home}
+            stated |= {"memory.pulse_s": 0}
             team = assemble(load({}, **stated | named))
             stack.push_async_callback(team.database.close)
             monkeypatch.setattr(agora.team, "current", lambda: team)

@@ -73,6 +73,7 @@ class MemorySettings(_Section):
 
     pulse_words: int = Field(ge=10, le=1000)
     pulse_events: int = Field(ge=1, le=10_000)
+    pulse_s: float = Field(ge=0)
     answers_days: float = Field(gt=0)
 
 

@@ -40,7 +40,10 @@ class Signer:
             self._make(path)
             key = load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{path}: the signing key cannot be used ({error})") from None
+            raise SettingsError(
+                f"{path}: the signing key cannot be used ({error})",
+                "set AGORA_HOME to a folder that you may write to",
+            ) from None
         if not isinstance(key, Ed25519PrivateKey):
             raise SettingsError(f"{path}: is not an Ed25519 key")
         return key

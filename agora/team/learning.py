@@ -1,7 +1,9 @@
 """Learning: outcomes are judged once, folded into standings, and told to the stream."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from agora.domain import difficulty, pulse, standings
@@ -17,7 +19,7 @@ from memory.database import Database
 ABOUT = 80  # characters of a task's text that the stream may carry
 
 
-@dataclass(frozen=True)
+@dataclass
 class Learning:
     """What becomes of outcomes."""
 
@@ -26,9 +28,17 @@ class Learning:
     market: Market
     recalling: Recalling
     watching: Watching
+    _pulse: str = field(default="", init=False)
+    _pulse_at: float = field(default=-inf, init=False)
 
     async def pulse(self) -> str:
         """Return what the team does now, in few words."""
+        now = asyncio.get_running_loop().time()
+        if now - self._pulse_at > self.settings.memory.pulse_s:
+            self._pulse, self._pulse_at = await self._newest_pulse(), now
+        return self._pulse
+
+    async def _newest_pulse(self) -> str:
         async with self.database.autocommit() as connection:
             newest = await events.newest(connection, pulse.KINDS, self.settings.memory.pulse_events)
         return pulse.sum_up(newest, self.settings.memory.pulse_words)
@@ -50,14 +60,14 @@ class Learning:
         self, task: AgentTask, outcome: AgentOutcome, state: Mapping[str, Any]
     ) -> list[Json]:
         """Return one event for each expert that has worked on the task."""
-        plan: Json = state["plan"]
-        told = [self._event(task, plan, one["award"], one["outcome"]) for one in state["tried"]]
-        if outcome.status == "answered" and state["award"] and not outcome.cached:
-            if outcome.expert == state["award"]["winner"]["expert"]:
-                told.append(self._event(task, plan, state["award"], outcome.as_json()))
+        plan, tried, award = (state.get(key) for key in ("plan", "tried", "award"))
+        told = [self._event(task, plan, one["award"], one["outcome"]) for one in tried or ()]
+        if outcome.status == "answered" and award and not outcome.cached:
+            if outcome.expert == award["winner"]["expert"]:
+                told.append(self._event(task, plan, award, outcome.as_json()))
         return told
 
-    def _event(self, task: AgentTask, plan: Json, award: Json, outcome: Json) -> Json:
+    def _event(self, task: AgentTask, plan: Any, award: Json, outcome: Json) -> Json:
         sold = Award.model_validate(award)
         mix: dict[str, float] = plan["mix"]
         return {

@@ -96,7 +96,7 @@ async def test_where_only_one_can_its_own_failure_is_the_outcome(hire: Hire) -> 
     staff = hire()
     staff.server.fail("refused")
     outcome = await staff.ask(QUESTION, requires=["software"])
-    assert outcome["status"] == "failed" and "refuse" in outcome["error"]
+    assert outcome["status"] == "failed" and "refus" in outcome["error"]
     assert (await staff.entered())[-2:] == ["bidding", "reflection"]
 
 

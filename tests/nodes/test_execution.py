@@ -25,9 +25,10 @@ async def test_one_failure_goes_back_to_the_auction_and_two_to_the_war_room(hire
     ]
     losers = [one["award"]["winner"]["expert"] for one in state["tried"]]
     assert len(set(losers)) == 2
-    assert all("refuse" in one["outcome"]["error"] for one in state["tried"])
+    said = [one["outcome"]["error"] for one in state["tried"]]
+    assert all("refus" in one for one in said), said
     judged = [event["right"] for event in await staff.events("outcome.judged")]
-    assert judged == [None, None], "of a server's fault nobody can tell"
+    assert judged == [False, False]
 
 
 async def test_what_the_budget_refuses_is_not_tried_with_another(hire: Hire) -> None:
@@ -44,5 +45,5 @@ async def test_an_urgent_task_with_enough_bidders_asks_nobody_alone(hire: Hire) 
     await staff.ask(QUESTION, urgency="urgent")
     entered = await staff.entered()
     assert entered[entered.index("execution") + 1] == "seats"
-    assert (await staff.state())["tried"] == []
+    assert not (await staff.state()).get("tried")
     assert not any("Answer in the language of the task" in prompt for prompt in staff.prompts)
