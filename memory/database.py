@@ -189,7 +189,6 @@ def _apply(url: str) -> None:
     from yoyo import get_backend, read_migrations
 
     with get_backend(url.replace("postgresql://", "postgresql+psycopg://", 1)) as backend:
-        backend.break_lock()  # of a migration that was killed: ours is the advisory lock
         backend.apply_migrations(backend.to_apply(read_migrations(str(MIGRATIONS))))
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from langgraph.types import Command
 
 from agora import team
-from agora.domain.contracts import AgentTask
+from agora.domain.contracts import AgentTask, Json
 from nodes.stage import stage
 from nodes.states import TaskState
 
@@ -19,9 +19,17 @@ async def bidding(state: TaskState) -> Command[Literal["execution", "reflection"
     )
     bids = [bid.as_json() for bid in sold.auction.bids]
     if sold.auction.award is None:
-        outcome = sold.nobody().as_json()
-        if last := state.get("outcome"):  # what it said is worth more than that nobody is left
-            outcome = last | {"hint": last["hint"] or sold.hint}
+        outcome = _last(state.get("tried", []), sold.hint) or sold.nobody().as_json()
         return Command(update={"bids": bids, "award": None, "outcome": outcome}, goto="reflection")
     award = sold.auction.award.as_json()
     return Command(update={"bids": bids, "award": award}, goto="execution")
+
+
+def _last(tried: list[Json], hint: str) -> Json | None:
+    """Return what the last one made of the task, with the fault that kept another from it."""
+    if not tried:
+        return None
+    last: Json = tried[-1]["outcome"]
+    fault = next((one["outcome"] for one in tried if one["outcome"]["fault"]), last)
+    known = {"error": last["error"] or fault["error"], "hint": last["hint"] or fault["hint"]}
+    return last | known | ({} if known["hint"] else {"hint": hint})

@@ -59,5 +59,7 @@ class Asking:
             tokens = reply.tokens_in + reply.tokens_out
             return ActOutcome(result=reply.as_json(), cost_usd=reply.cost_usd, tokens=tokens)
 
+        if most_usd:
+            await self.market.open_budgets(task)
         act = self.market.question(bidder, task, most_usd, ordinal)
         return Reply.model_validate(await self.acting.perform(act, do))

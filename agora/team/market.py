@@ -137,7 +137,6 @@ class Market:
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None
     ) -> "_View":
         async with self.database.transaction() as connection:
-            await self._open_budgets(connection, task)
             busy = await acts.busy(connection)
             left = await acts.left(connection, self.budgets(task))
             state = await self._folded(connection)
@@ -158,11 +157,13 @@ class Market:
         }
         return _View(task, ask, state, busy, left, failed, silent)
 
-    async def _open_budgets(self, connection: Rows, task: AgentTask) -> None:
+    async def open_budgets(self, task: AgentTask) -> None:
+        """Make sure that the budgets of a paid answer exist, with the caps that hold now."""
         day, *own = self.budgets(task)
-        await acts.open_budget(connection, day, self.settings.budget.day_usd)
-        for name in own:
-            await acts.open_budget(connection, name, task.budget_usd or 0.0)
+        async with self.database.autocommit() as connection:
+            await acts.open_budget(connection, day, self.settings.budget.day_usd)
+            for name in own:
+                await acts.open_budget(connection, name, task.budget_usd or 0.0)
 
     def budgets(self, task: AgentTask) -> list[str]:
         """Return the names of the budgets that a paid answer to this task draws on."""

@@ -154,7 +154,12 @@ class Repairing:
         if target is None:
             return None, 0
         act = Act(kind="run_tests", subject=f"search {bench.workspace.root}", actor="repairer")
-        found = await self.acting.perform(act, lambda: self._search(bench, target, attempt, tell))
+        # What is tried after this attempt shares the time that is left: all of it is the limit.
+        halves = attempt + (_target(evidence, attempt + 1) is not None)
+        limit_s = (order.timeout_s or self.settings.repair.timeout_s) / 2**halves
+        found = await self.acting.perform(
+            act, lambda: self._search(bench, target, attempt, limit_s, tell)
+        )
         rivals = [Candidate(**one) for one in found["survivors"]]
         allowed = [one for one in rivals if await self._is_allowed(bench, one.diff)]
         if not allowed:
@@ -187,8 +192,9 @@ class Repairing:
         await self.watching.close(opportunity_id, "reverted")
         return change_id, commit
 
-    async def _search(self, bench: Bench, before: TestRun, attempt: int, tell: Tell) -> ActOutcome:
-        limits = self.settings.repair
+    async def _search(
+        self, bench: Bench, before: TestRun, attempt: int, limit_s: float, tell: Tell
+    ) -> ActOutcome:
         loop = asyncio.get_running_loop()
 
         def progress(tried: int, survivors: int) -> None:
@@ -200,9 +206,8 @@ class Repairing:
                 tree,
                 bench.command,
                 before,
-                # What is smaller gets less: all attempts together stay below twice the limit.
-                timeout_s=(bench.order.timeout_s or limits.timeout_s) / 2**attempt,
-                candidates=limits.candidates,
+                timeout_s=limit_s,
+                candidates=self.settings.repair.candidates,
                 seed=bench.order.seed + attempt,
                 workers=WORKERS,
                 cancel=cancel,

@@ -53,6 +53,9 @@ def run(work: Coroutine[Any, Any, int], as_json: bool, resumable: Callable[[], s
 
 
 def _finish(work: Coroutine[Any, Any, int], as_json: bool) -> int:
+    import psycopg
+    from psycopg_pool import PoolTimeout
+
     from agora.domain.errors import AgoraError
 
     _quiet_logs()
@@ -60,6 +63,13 @@ def _finish(work: Coroutine[Any, Any, int], as_json: bool) -> int:
         return asyncio.run(work)
     except AgoraError as error:
         return fail(str(error), error.hint, error.code, error.exit_code, as_json)
+    except (psycopg.Error, PoolTimeout) as error:
+        said, _, hint = " ".join(str(error).split()).partition(" HINT: ")
+        hint = hint or "what was accepted is kept: `agora resume` goes on when it is back"
+        return fail(f"the database has failed: {said}", hint, "database", 2, as_json)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return fail(f"{place}{error.strerror or error}", "agora doctor", "system", 2, as_json)
 
 
 def nothing_to_resume() -> None:
