@@ -13,6 +13,7 @@ from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
+from agora.team.admission import Admission
 from agora.team.answering import Answering
 from agora.team.asking import Asking
 from agora.team.changing import Changing
@@ -60,8 +61,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     watching = Watching(database, settings.repair)
     changing = Changing(database, acting, watching)
     library, tooling = Library(acting), Tooling(settings, acting, watching)
-    market = Market(settings, database, policy, library, clock)
-    recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, market)
+    admission = Admission(settings, database, policy, clock)
+    market = Market(settings, database, admission, library, clock)
+    recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, admission)
     return Team(
         settings=settings,
         clock=clock,

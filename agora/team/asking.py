@@ -13,7 +13,7 @@ from agora.domain.models import expected_cost
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from agora.team.acting import Acting
-from agora.team.market import Market
+from agora.team.admission import Admission
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Asking:
 
     settings: Settings
     acting: Acting
-    market: Market
+    admission: Admission
 
     async def ask(
         self,
@@ -51,7 +51,7 @@ class Asking:
                 messages,
                 self.settings,
                 tools=tools,
-                deadline_s=min(limits.deadline_s, self.market.left_s(ends_at)),
+                deadline_s=min(limits.deadline_s, self.admission.left_s(ends_at)),
                 answer_tokens=limits.answer_tokens,
                 on_token=on_token,
                 schema=schema,
@@ -60,6 +60,6 @@ class Asking:
             return ActOutcome(result=reply.as_json(), cost_usd=reply.cost_usd, tokens=tokens)
 
         if most_usd:
-            await self.market.open_budgets(task)
-        act = self.market.question(bidder, task, most_usd, ordinal)
+            await self.admission.open_budgets(task)
+        act = self.admission.question(bidder, task, most_usd, ordinal)
         return Reply.model_validate(await self.acting.perform(act, do))
