@@ -3,12 +3,11 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from agora.domain import commits
 from agora.domain.contracts import (
@@ -22,31 +21,20 @@ from agora.domain.contracts import (
 )
 from agora.domain.errors import ClaimHeldError
 from agora.domain.repair import gate, reports
-from agora.domain.repair.sandbox import Sandbox, choose_sandbox
+from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.repair.search import Candidate, search
 from agora.domain.repair.trials import TestRun, run_tests
-from agora.domain.repair.workspace import TestCommand, Workspace, open_workspace, pristine
 from agora.domain.settings import Settings
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
 from agora.team.watching import Watching
+from agora.team.workbench import Bench, on_a_copy, opened
 from memory.database import Row
 
-T = TypeVar("T")
 Tell = Callable[..., None]
 WORKERS = 2
 """Sandboxes that a search uses at a time."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A workspace on the bench: clean, at one commit, with a way to run its tests."""
-
-    order: Improvement
-    workspace: Workspace
-    command: TestCommand
-    sandbox: Sandbox
 
 
 @dataclass(frozen=True)
@@ -62,13 +50,7 @@ class Repairing:
     async def open(self, order: Improvement) -> Bench:
         """Look whether the workspace can be worked on; raise WorkspaceError, in one sentence."""
 
-        def look() -> Bench:
-            workspace = open_workspace(Path(order.workspace))
-            command = TestCommand.parse(order.test, workspace)
-            sandbox = choose_sandbox(self.settings.sandbox, order.trust_workspace)
-            return Bench(order, workspace, command, sandbox)
-
-        return await asyncio.to_thread(look)
+        return await asyncio.to_thread(opened, self.settings.sandbox, order)
 
     async def try_sandbox(self) -> None:
         """Run a command that does nothing; raise SandboxMissingError or SandboxFailedError."""
@@ -138,7 +120,7 @@ class Repairing:
         evidence: Json = row["evidence"]
         before = _known(evidence, bench.workspace.head) or await self._run_tests(bench)
         report = reports.report(before, evidence)
-        entered = await _on_a_copy(bench, lambda tree, _: reports.entries(before, tree))
+        entered = await on_a_copy(bench, lambda tree, _: reports.entries(before, tree))
         found = {"base": bench.workspace.head, "before": before.as_json(), "report": report}
         found |= {"entries": entered}
         await self.watching.add_evidence(opportunity_id, found)
@@ -216,10 +198,10 @@ class Repairing:
             survivors = [_plain(one) for one in found.survivors]
             return ActOutcome(result={"survivors": survivors, "tried": found.candidates_tried})
 
-        return await _on_a_copy(bench, do)
+        return await on_a_copy(bench, do)
 
     async def _is_allowed(self, bench: Bench, diff: str) -> bool:
-        verdict = await _on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
         return verdict.verdict != "refuse"
 
     def _change(self, bench: Bench, best: Candidate, attempt: int) -> Change:
@@ -240,7 +222,7 @@ class Repairing:
         """
         bench, row = await self.open(order), await self.changing.find(change_id)
         diff, before = row["diff"], TestRun.model_validate(row["evidence"]["target"])
-        verdict = await _on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
         if verdict.verdict != "refuse":
             act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
             result = await self.acting.perform(act, lambda: _prove(bench, diff, before))
@@ -257,7 +239,7 @@ class Repairing:
             return ActOutcome(result=ran.as_json())
 
         act = Act(kind="run_tests", subject=str(bench.workspace.root))
-        return TestRun.model_validate(await self.acting.perform(act, lambda: _on_a_copy(bench, do)))
+        return TestRun.model_validate(await self.acting.perform(act, lambda: on_a_copy(bench, do)))
 
 
 async def _prove(bench: Bench, diff: str, before: TestRun) -> ActOutcome:
@@ -269,27 +251,7 @@ async def _prove(bench: Bench, diff: str, before: TestRun) -> ActOutcome:
             result={"verdict": verdict.as_json(), "report": report.as_json() if report else None}
         )
 
-    return await _on_a_copy(bench, do)
-
-
-async def _on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
-    """Call `do` in a thread with a pristine copy; when we are cancelled, so is what it runs."""
-    cancel = Event()
-
-    def work() -> T:
-        with _copy(bench.workspace) as tree:
-            return do(tree, cancel)
-
-    try:
-        return await asyncio.to_thread(work)
-    finally:
-        cancel.set()
-
-
-@contextmanager
-def _copy(workspace: Workspace) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="agora-bench-") as folder:
-        yield pristine(workspace, workspace.head, Path(folder, "tree"))
+    return await on_a_copy(bench, do)
 
 
 def _target(evidence: Json, attempt: int) -> TestRun | None:

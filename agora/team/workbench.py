@@ -1,0 +1,54 @@
+"""The workbench: a clean workspace, a way to run its tests, and copies that may be spoilt."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+from agora.domain.contracts import Improvement
+from agora.domain.repair.sandbox import Sandbox, choose_sandbox
+from agora.domain.repair.workspace import TestCommand, Workspace, open_workspace, pristine
+from agora.domain.settings import SandboxSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A workspace on the bench: clean, at one commit, with a way to run its tests."""
+
+    order: Improvement
+    workspace: Workspace
+    command: TestCommand
+    sandbox: Sandbox
+
+
+def opened(settings: SandboxSettings, order: Improvement) -> Bench:
+    """Put a workspace on the bench; raise WorkspaceError or SandboxMissingError."""
+    workspace = open_workspace(Path(order.workspace))
+    command = TestCommand.parse(order.test, workspace)
+    return Bench(order, workspace, command, choose_sandbox(settings, order.trust_workspace))
+
+
+async def on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
+    """Call `do` in a thread with a pristine copy; when we are cancelled, so is what it runs."""
+    cancel = Event()
+
+    def work() -> T:
+        with _copy(bench.workspace) as tree:
+            return do(tree, cancel)
+
+    try:
+        return await asyncio.to_thread(work)
+    finally:
+        cancel.set()
+
+
+@contextmanager
+def _copy(workspace: Workspace) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="agora-bench-") as folder:
+        yield pristine(workspace, workspace.head, Path(folder, "tree"))
