@@ -32,13 +32,13 @@ ask: $(STAMP)
 	@$(BIN)/agora ask $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
 
 check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(ARGS)
+	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
 
 bench: setup
 	@failed=0; for benchmark in $(BENCHMARKS); do \

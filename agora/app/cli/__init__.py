@@ -47,6 +47,8 @@ app.add_typer(db.app, name="db")
 def main() -> None:
     """Run the command line and exit with the code that interfaces promise."""
     as_json = "--json" in sys.argv
+    # Checkpoints hold plain JSON and messages; whatever else one holds is not brought to life.
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
     try:
         command = typer.main.get_command(app)
         code = command.main(prog_name="agora", standalone_mode=False)
