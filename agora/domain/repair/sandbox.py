@@ -197,8 +197,18 @@ class Running:
                 if self.stdout in ready and not self._read(output):
                     return True
                 if not ready and self.process.poll() is not None:
+                    self._drain(output)
                     return True
         return False
+
+    def _drain(self, output: bytearray) -> None:
+        """Read what the command wrote between our last look and its end."""
+        os.set_blocking(self.stdout.fileno(), False)
+        try:
+            while self._read(output):
+                pass
+        except BlockingIOError:
+            pass  # something that it started still holds the pipe open
 
     def _ends(self, timeout_s: float) -> bool:
         try:

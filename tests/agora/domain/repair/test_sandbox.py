@@ -2,10 +2,13 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from agora.domain.contracts import Act
+from agora.domain.doors import opened
 from agora.domain.errors import OutsideOfActError, SandboxFailedError, SandboxMissingError
 from agora.domain.repair.interpreters import OWN
 from agora.domain.repair.sandbox import CancelledRunError, Ran, Sandbox, choose_sandbox
@@ -180,3 +183,18 @@ def test_a_trusted_run_ends_at_its_deadline(trusted: Sandbox, folder: Path) -> N
     ran = shell(trusted, folder, "(sleep 1; touch late) & sleep 30", timeout_s=0.2)
     threading.Event().wait(1.2)
     assert ran.is_timed_out and not (folder / "late").exists()
+
+
+def test_what_is_written_last_is_never_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A look that finds nothing, then words, then the end: the shorter the looks the likelier.
+    monkeypatch.setattr("agora.domain.repair.sandbox.GLANCE_S", 0.0001)
+    trusted = choose_sandbox(load({}).sandbox, trust_workspace=True)
+
+    def said(number: int) -> bytes:
+        with opened(Act(kind="call_tool", subject="echo")):
+            return trusted.run(tmp_path, ["/bin/echo", str(number)], timeout_s=10).output
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(said, range(300))) == [b"%d\n" % n for n in range(300)]
