@@ -20,7 +20,6 @@ async def all_checks() -> list[Json]:
         load(os.environ)
     except AgoraError as error:
         return [_check("settings", WRONG, str(error), error.hint)]
-    current = team.current()
     kinds: list[Callable[[Team], Awaitable[Iterable[Json]]]] = [
         _settings,
         _git,
@@ -29,10 +28,8 @@ async def all_checks() -> list[Json]:
         _log,
         _models,
     ]
-    try:
+    async with team.opened() as current:
         return [one for kind in kinds for one in await kind(current)]
-    finally:
-        await current.database.close()
 
 
 def _check(name: str, status: str, said: str, remedy: str = "") -> Json:

@@ -125,9 +125,6 @@ def fresh_thread(kind: str) -> str:
 @asynccontextmanager
 async def opened() -> AsyncIterator[Runs]:
     """Yield the runs of this installation; the team's connections end with it."""
-    current = team.current()
-    try:
+    async with team.opened() as current:
         async with open_saver(await current.database.url()) as saver:
             yield Runs({name: one.compile(checkpointer=saver) for name, one in GRAPHS.items()})
-    finally:
-        await current.database.close()

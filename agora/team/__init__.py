@@ -6,6 +6,8 @@ does.
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -104,3 +106,13 @@ def current() -> Team:
     if loop not in _teams:
         _teams[loop] = assemble(load(os.environ))
     return _teams[loop]
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Team]:
+    """Yield the team of the running event loop; its connections end with the block."""
+    team = current()
+    try:
+        yield team
+    finally:
+        await team.database.close()

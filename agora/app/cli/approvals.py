@@ -1,6 +1,7 @@
 """agora approvals: what waits for a person."""
 
 import getpass
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,11 +75,8 @@ def reject(
 async def _list(as_json: bool) -> int:
     from agora import team
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         waiting = await current.changing.waiting()
-    finally:
-        await current.database.close()
     if as_json:
         output.show_json({"waiting": [_plain(row) for row in waiting]})
     elif waiting:
@@ -92,11 +90,8 @@ async def _list(as_json: bool) -> int:
 async def _show(change_id: str, as_json: bool) -> int:
     from agora import team
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         row = await current.changing.find(change_id)
-    finally:
-        await current.database.close()
     if as_json:
         output.show_json(_plain(row))
         return 0
@@ -122,7 +117,7 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
     async with runs.opened() as running:
         row = await changing.find(change_id)
         changing.refuse_settled(row)
-        decision |= {"by": getpass.getuser(), "digest": row["digest"]}
+        decision |= {"by": _me(), "digest": row["digest"]}
         counted = await changing.say(change_id, decision)
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
@@ -131,6 +126,13 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
                 "improvement", decision, row["thread_id"], lambda piece: tell(str(piece["kind"]))
             )
         return await _report(state, counted, as_json)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run us under a number that has no name
+        return f"uid {os.getuid()}"
 
 
 async def _report(state: output.Json, counted: str, as_json: bool) -> int:

@@ -1,8 +1,10 @@
 """agora ask: one task, answered."""
 
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -48,9 +50,11 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
     given = {"task": fields | {"id": runs.fresh_thread("task")}}
     async with runs.opened() as running:
         _thread.append(thread_id)
-        with output.progress("asking") as tell:
-            state = await running.start("task", given, thread_id, _Telling(tell, as_json))
-        return _report(state, thread_id, verbose, as_json)
+        with ExitStack() as stack:
+            tell = stack.enter_context(output.progress("asking"))
+            hear = _Hearing(tell, stack.close, not as_json and sys.stdout.isatty())
+            state = await running.start("task", given, thread_id, hear)
+        return _report(state, thread_id, verbose, as_json, hear.written)
 
 
 def _check(fields: output.Json) -> None:
@@ -62,28 +66,44 @@ def _check(fields: output.Json) -> None:
     AgentTask.read(fields)
 
 
-class _Telling:
-    """Shows pieces of an answer as they come, where a person watches."""
+class _Hearing:
+    """Shows who is at work, and where a person watches, the answer while it is written."""
 
-    def __init__(self, tell: Any, as_json: bool) -> None:
-        self.tell, self.as_json = tell, as_json
+    def __init__(self, tell: Callable[[str], None], hush: Callable[[], None], live: bool) -> None:
+        self.tell, self.hush, self.live = tell, hush, live
+        self.written = ""
 
     def __call__(self, piece: output.Json) -> None:
-        if piece["kind"] == "award":
-            self.tell(f"{piece['expert']} is answering")
-        elif piece["kind"] == "vote":
-            self.tell(f"war room: {piece['expert']} is voting")
-        elif piece["kind"] == "tool":
-            self.tell(f"{piece['expert']} calls {piece['name']}")
+        """Take one piece of what a run tells."""
+        if piece["kind"] == "token" and self.live:
+            self.hush()  # a moving line below would run through the words
+            output.show(piece["text"], end="")
+            self.written += piece["text"]
+        elif said := _said(piece):
+            if self.written:
+                output.show("")
+                self.written = ""
+            self.tell(said)
 
 
-def _report(state: output.Json, thread_id: str, verbose: bool, as_json: bool) -> int:
+def _said(piece: output.Json) -> str:
+    match piece["kind"]:
+        case "award":
+            return f"{piece['expert']} is answering"
+        case "vote":
+            return f"war room: {piece['expert']} is voting"
+        case "tool":
+            return f"{piece['expert']} calls {piece['name']}"
+    return ""
+
+
+def _report(state: output.Json, thread_id: str, verbose: bool, as_json: bool, written: str) -> int:
     outcome = state["outcome"]
     bids = state.get("bids") or []
     if as_json:
         output.show_json(_plain(state, outcome, bids, thread_id))
     else:
-        _print(outcome, thread_id)
+        _print(outcome, thread_id, written)
         if verbose and bids:
             _print_bids(bids)
     return {"answered": 0, "refused": 4}.get(outcome["status"], 1)
@@ -103,9 +123,10 @@ def _plain(
     return told
 
 
-def _print(outcome: output.Json, thread_id: str) -> None:
+def _print(outcome: output.Json, thread_id: str, written: str) -> None:
     if outcome["answer"]:
-        output.show(outcome["answer"])
+        is_written = written.strip() == outcome["answer"]
+        output.show("" if is_written else outcome["answer"])
     if outcome["error"]:
         hint = f"\n  {outcome['hint']}" if outcome["hint"] else ""
         output.note(f"agora: {outcome['error']}{hint}")

@@ -17,12 +17,9 @@ def experts(
 async def _experts(as_json: bool) -> int:
     from agora import team
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         told = await current.market.roster()
         faults = (await current.market.models()).faults
-    finally:
-        await current.database.close()
     if as_json:
         output.show_json({"experts": told, "faults": [str(fault) for fault in faults]})
         return 0

@@ -35,12 +35,9 @@ async def _show(limit: int, as_json: bool) -> int:
     from agora import team
     from memory import decisions
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         async with current.database.transaction() as connection:
             rows = await decisions.newest(connection, limit)
-    finally:
-        await current.database.close()
     if as_json:
         output.show_json({"decisions": rows})
         return 0
@@ -52,12 +49,9 @@ async def _show(limit: int, as_json: bool) -> int:
 async def _verify(as_json: bool) -> int:
     from agora import team
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         async with current.database.transaction() as connection:
             found = await current.acting.decisions.verify(connection)
-    finally:
-        await current.database.close()
     is_valid = found.first_bad is None
     if as_json:
         told = {"valid": is_valid, "entries": found.entries, "first_bad": found.first_bad}
@@ -73,11 +67,8 @@ async def _export() -> int:
     from agora import team
     from memory import decisions
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         async with current.database.transaction() as connection:
             async for row in decisions.export(connection):
                 output.show_json(row)
-    finally:
-        await current.database.close()
     return 0

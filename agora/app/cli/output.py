@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 INTERRUPTED = 130
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 Json = dict[str, Any]
 
 
@@ -22,12 +24,17 @@ def fail(message: str, hint: str, code: str, exit_code: int, as_json: bool) -> i
 
 def note(text: str) -> None:
     """Print a line beside the answer."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(harmless(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def show(text: str) -> None:
-    """Print a line of the answer."""
-    print(text, flush=True)  # noqa: T201
+def show(text: str, end: str = "\n") -> None:
+    """Print a line of the answer, or a piece of one."""
+    print(harmless(text) if sys.stdout.isatty() else text, end=end, flush=True)  # noqa: T201
+
+
+def harmless(text: str) -> str:
+    """Return the text without what would command a terminal: models and documents write it."""
+    return CONTROL.sub("", text)
 
 
 def show_json(value: Any) -> None:

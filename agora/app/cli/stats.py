@@ -18,11 +18,8 @@ async def _stats(as_json: bool) -> int:
     from agora import team
     from agora.app import reports
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         told = await reports.figures(current)
-    finally:
-        await current.database.close()
     if as_json:
         output.show_json(told)
         return 0

@@ -86,11 +86,8 @@ async def _run(
 ) -> int:
     from agora import team
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         call = await current.tooling.run(_root(workspace), name, arguments, trust_workspace=trust)
-    finally:
-        await current.database.close()
     if as_json:
         output.show_json(call.as_json())
     elif call.error:
@@ -103,11 +100,8 @@ async def _run(
 async def _stats(as_json: bool) -> int:
     from agora import team
 
-    current = team.current()
-    try:
+    async with team.opened() as current:
         records = (await current.watching.records()).get("tools", {})
-    finally:
-        await current.database.close()
     told = [one | {"success": one["right"] / one["executions"]} for one in records.values()]
     if as_json:
         output.show_json({"tools": told})
