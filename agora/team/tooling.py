@@ -4,7 +4,8 @@ import asyncio
 import os
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,9 +15,11 @@ from agora.domain.contracts import Act, ActOutcome, AgentTask, Json, ToolCall
 from agora.domain.discovery import discover
 from agora.domain.errors import UsageError
 from agora.domain.repair.interpreters import OWN, Interpreter
-from agora.domain.repair.sandbox import choose_sandbox
+from agora.domain.repair.sandbox import Sandbox, choose_sandbox
+from agora.domain.repair.trials import copied
+from agora.domain.repair.walls import give_away
 from agora.domain.settings import Settings
-from agora.domain.tools import Tool, ToolArgumentsError
+from agora.domain.tools import Tool, ToolArgumentsError, ToolResult
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.watching import Watching
 
@@ -116,10 +119,12 @@ class Tooling:
         sandbox = choose_sandbox(self.settings.sandbox, trust_workspace)
         timeout_s = self.settings.execution.tool_s
 
+        def run() -> ToolResult:
+            with _readable(root, sandbox) as tree:
+                return tools.call(sandbox, tree, tool, arguments, timeout_s, _python_of(root))
+
         async def do() -> ActOutcome:
-            result = await asyncio.to_thread(
-                tools.call, sandbox, root, tool, arguments, timeout_s, _python_of(root)
-            )
+            result = await asyncio.to_thread(run)
             call = tools.record(tool, arguments, result, self.settings.secrets)
             place = {"line": result.line, "file": result.file}
             return ActOutcome(result={"call": call.as_json(), "place": place})
@@ -170,6 +175,17 @@ def _sources(root: Path) -> list[Path]:
 
 def _text(path: Path) -> str:
     return path.read_text("utf-8", "replace")
+
+
+@contextmanager
+def _readable(root: Path, sandbox: Sandbox) -> Iterator[Path]:
+    """Lend the work tree, or a copy: what only root may read, nobody in a sandbox can."""
+    if sandbox.is_trusted or os.geteuid() or root.stat().st_mode & 0o005 == 0o005:
+        yield root
+        return
+    with copied(root) as tree:
+        give_away(tree)
+        yield tree
 
 
 def _python_of(root: Path) -> Interpreter:
