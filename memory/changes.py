@@ -22,9 +22,6 @@ APPLIED = """
 UPDATE changes SET status = 'applied', commit = %s WHERE id = %s AND status <> 'applied'
 """
 WAITING = "SELECT * FROM changes WHERE status = 'waiting' ORDER BY created_at"
-OF_WORKSPACE = """
-SELECT * FROM changes WHERE workspace = %s AND status = ANY(%s) ORDER BY created_at DESC
-"""
 COUNT = "SELECT status, count(*) AS changes FROM changes GROUP BY status"
 ANSWER = """
 INSERT INTO approvals (change_id, digest, type, by, reason, diff)
@@ -81,11 +78,6 @@ async def applied(connection: Rows, change_id: str, commit: str) -> bool:
 async def waiting(connection: Rows) -> list[Row]:
     """Return every change that a person has not answered, oldest first."""
     return await (await connection.execute(WAITING)).fetchall()
-
-
-async def of_workspace(connection: Rows, workspace: str, *statuses: str) -> list[Row]:
-    """Return the changes of one workspace in these states, newest first."""
-    return await (await connection.execute(OF_WORKSPACE, [workspace, list(statuses)])).fetchall()
 
 
 async def count(connection: Rows) -> dict[str, int]:

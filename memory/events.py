@@ -16,10 +16,6 @@ NEWEST = """
 SELECT coalesce(json_agg(json_build_object('kind', kind, 'body', body) ORDER BY id), '[]') AS all
 FROM (SELECT id, kind, body FROM events WHERE kind = ANY(%s) ORDER BY id DESC LIMIT %s) AS newest
 """
-OF_A_CASE = """
-SELECT id, at, kind, body FROM events
-WHERE correlation_id = %s AND id > %s ORDER BY id
-"""
 
 
 async def publish(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
@@ -36,8 +32,3 @@ async def newest(connection: Rows, kinds: list[str], limit: int) -> list[Row]:
     """Return `kind` and `body` of the newest events of some kinds, oldest first."""
     row = await (await connection.execute(NEWEST, [kinds, limit])).fetchone()
     return list(row["all"]) if row else []
-
-
-async def of_case(connection: Rows, correlation_id: str, after: int = 0) -> list[Row]:
-    """Return what happened to one task or improvement since event `after`, in order."""
-    return await (await connection.execute(OF_A_CASE, [correlation_id, after])).fetchall()
