@@ -35,7 +35,7 @@ from nodes.states import ImprovementState
 
 steps: list[str] = []
 kill_at = 0
-_transaction, _write = Database.transaction, git.write
+_connection, _write = Database._connection, git.write
 
 
 @stage
@@ -70,10 +70,10 @@ def step(name: str) -> None:
 
 
 @asynccontextmanager
-async def transaction(self: Database) -> AsyncIterator[Any]:
+async def connection(self: Database, autocommit: bool) -> AsyncIterator[Any]:
     step("before a transaction")
-    async with _transaction(self) as connection:
-        yield connection
+    async with _connection(self, autocommit) as lent:
+        yield lent
         step("before a commit")
     step("after a commit")
 
@@ -143,7 +143,7 @@ def end(child: int, reading: int, after_s: float) -> tuple[int, float]:
 
 
 def main() -> None:
-    Database.transaction = transaction  # type: ignore[method-assign]
+    Database._connection = connection  # type: ignore[method-assign]
     git.write = write
     for line in sys.stdin:
         order = json.loads(line)
