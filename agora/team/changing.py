@@ -127,8 +127,13 @@ class Changing:
 
     async def is_approved(self, change_id: str) -> bool:
         """Return whether a person has said yes to exactly this diff."""
-        said, row = await self.answered(change_id), await self.find(change_id)
-        return bool(said and said["type"] == "approve" and said["digest"] == row["digest"])
+        row = await self.find(change_id)
+        change = changes.change_of(row)
+        return bool(row["digest"] == change.digest) and await self._has_yes(change)
+
+    async def _has_yes(self, change: Change) -> bool:
+        said = await self.answered(change.id)
+        return bool(said and said["type"] == "approve" and said["digest"] == change.digest)
 
     async def is_by_a_person(self, change_id: str) -> bool:
         """Return whether a person wrote the diff instead of approving another one."""
@@ -200,10 +205,7 @@ class Changing:
         return str(result["commit"])
 
     async def _refuse_unapproved(self, change: Change) -> None:
-        if change.kind == "revert":
-            return
-        said = await self.answered(change.id)
-        if not said or said["type"] != "approve" or said["digest"] != change.digest:
+        if change.kind != "revert" and not await self._has_yes(change):
             raise RefusedError(
                 f"change {change.id} has no approval for exactly this diff",
                 f"agora approvals show {change.id}",

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -143,12 +143,13 @@ class Repairing:
             act, lambda: self._search(bench, target, attempt, limit_s, tell)
         )
         rivals = [Candidate(**one) for one in found["survivors"]]
-        allowed = [one for one in rivals if await self._is_allowed(bench, one.diff)]
-        if not allowed:
+        best = await on_a_copy(bench, lambda tree, _: _first_allowed(tree, rivals))
+        if best is None:
             return None, found["tried"]
-        change = self._change(bench, allowed[0], attempt)
-        proof = evidence | {"target": target.as_json(), "rivals": found["survivors"][1:]}
-        proof |= {"order": order.as_json(), "reasons": list(allowed[0].reasons)}
+        change = self._change(bench, best, attempt)
+        others = [one for one in found["survivors"] if one["diff"] != best.diff]
+        proof = evidence | {"target": target.as_json(), "rivals": others}
+        proof |= {"reasons": list(best.reasons)}
         await self.changing.propose(change, opportunity_id, proof)
         return change.id, found["tried"]
 
@@ -200,10 +201,6 @@ class Repairing:
 
         return await on_a_copy(bench, do)
 
-    async def _is_allowed(self, bench: Bench, diff: str) -> bool:
-        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
-        return verdict.verdict != "refuse"
-
     def _change(self, bench: Bench, best: Candidate, attempt: int) -> Change:
         return Change(
             id=f"{case.get().id}-{attempt}",
@@ -240,6 +237,12 @@ class Repairing:
 
         act = Act(kind="run_tests", subject=str(bench.workspace.root))
         return TestRun.model_validate(await self.acting.perform(act, lambda: on_a_copy(bench, do)))
+
+
+def _first_allowed(tree: Path, rivals: Sequence[Candidate]) -> Candidate | None:
+    """Return the best of the rivals whose text the gate does not refuse."""
+    allowed = (one for one in rivals if gate.judge(tree, one.diff).verdict != "refuse")
+    return next(allowed, None)
 
 
 async def _prove(bench: Bench, diff: str, before: TestRun) -> ActOutcome:

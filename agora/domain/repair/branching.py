@@ -4,11 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
+from agora.domain.repair.expressions import at
 from agora.domain.repair.source import Edit, Source
 from agora.domain.repair.statements import (
     Simple,
     block_of,
-    edit_of,
     inserted,
     is_docstring,
     is_elif,
@@ -31,12 +31,12 @@ def branches(source: Source, node: ast.AST) -> Iterator[Edit]:
             f"{lines_of(source, node.body, inner)}"
         )
         part = (*whole(source, node), text)
-        yield edit_of(source, node, part, "swap_branches", "swap the two branches", 2.0)
+        yield at(source, node, part, "swap_branches", "swap the two branches", 2.0)
         text = head + lines_of(source, node.body, inner)
-        yield edit_of(source, node, (*whole(source, node), text), "drop_else", "drop `else`", 2.8)
+        yield at(source, node, (*whole(source, node), text), "drop_else", "drop `else`", 2.8)
         text = head + lines_of(source, node.body, inner) + lines_of(source, node.orelse, indent)
         part = (*whole(source, node), text)
-        yield edit_of(source, node, part, "flatten_else", "do the second branch always", 2.5)
+        yield at(source, node, part, "flatten_else", "do the second branch always", 2.5)
     yield from _elses(source, node)
     yield from _chained(source, node)
 
@@ -53,7 +53,7 @@ def _elses(source: Source, node: ast.If) -> Iterator[Edit]:
     for text in _variants(source, statement):
         what = f"do `{text}` otherwise"
         part = (end, end, f"{indent}else:\n{indent}    {text}\n")
-        yield edit_of(source, node, part, "add_else", what, 2.4)
+        yield at(source, node, part, "add_else", what, 2.4)
 
 
 def _chained(source: Source, node: ast.If) -> Iterator[Edit]:
@@ -63,7 +63,7 @@ def _chained(source: Source, node: ast.If) -> Iterator[Edit]:
     if isinstance(before, ast.If) and not before.orelse:
         start = source.span(node)[0]
         part = (start, start + 2, "elif")
-        yield edit_of(source, node, part, "elif", "check this only otherwise", 2.0)
+        yield at(source, node, part, "elif", "check this only otherwise", 2.0)
 
 
 def _variants(source: Source, statement: ast.stmt) -> Iterator[str]:
@@ -86,13 +86,13 @@ def loops(source: Source, node: ast.AST) -> Iterator[Edit]:
     """Exchange `break` and `continue`, `while` and `if`; leave a loop, go on, or take a step."""
     if isinstance(node, ast.Break | ast.Continue):
         old, new = ("break", "continue") if isinstance(node, ast.Break) else ("continue", "break")
-        yield edit_of(source, node, (*source.span(node), new), new, f"{new} instead of {old}", 1.8)
+        yield at(source, node, (*source.span(node), new), new, f"{new} instead of {old}", 1.8)
     if isinstance(node, ast.While):
         start = source.span(node)[0]
-        yield edit_of(source, node, (start, start + 5, "if"), "if", "ask only once", 2.6)
+        yield at(source, node, (start, start + 5, "if"), "if", "ask only once", 2.6)
     if isinstance(node, ast.If) and not node.orelse and not is_elif(source, node):
         start = source.span(node)[0]
-        yield edit_of(source, node, (start, start + 2, "while"), "while", "repeat it", 2.4)
+        yield at(source, node, (start, start + 2, "while"), "while", "repeat it", 2.4)
         inside = any(isinstance(a, ast.For | ast.While) for a in source.above(node))
         for word in ("break", "continue") if inside else ():
             yield inserted(source, node.body[-1], word, f"{word} then", 2.3, after=True)

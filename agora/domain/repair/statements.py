@@ -4,6 +4,7 @@ import ast
 import textwrap
 from collections.abc import Iterator
 
+from agora.domain.repair.expressions import at
 from agora.domain.repair.source import Edit, Function, Source, body_of
 
 Simple = (
@@ -33,11 +34,11 @@ def removals(source: Source, node: ast.AST) -> Iterator[Edit]:
         text = f"{source.indent(node)}pass\n" if alone else ""
         what = f"leave `{_head(source, node)}` out"
         cost = 1.8 if isinstance(node, Simple) else 2.6
-        yield edit_of(source, node, (start, end, text), "remove", what, cost)
+        yield at(source, node, (start, end, text), "remove", what, cost)
     if isinstance(node, ast.If) and not node.orelse:
         what = f"do it without asking `{source.of(node.test)[:40]}`"
         text = lines_of(source, node.body, source.indent(node))
-        yield edit_of(source, node, (*whole(source, node), text), "drop_if", what, 2.4)
+        yield at(source, node, (*whole(source, node), text), "drop_if", what, 2.4)
 
 
 def moves(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -53,7 +54,7 @@ def moves(source: Source, node: ast.AST) -> Iterator[Edit]:
         if not _is_definition(node) and not _is_definition(after) and first[1] == second[0]:
             part = (first[0], second[1], _ended(texts[1]) + texts[0])
             what = f"do `{_head(source, after)}` before `{_head(source, node)}`"
-            yield edit_of(source, node, part, "swap_statements", what, 2.2)
+            yield at(source, node, part, "swap_statements", what, 2.2)
     yield from _outward(source, node, block)
     yield from _inward(source, node, block, place)
 
@@ -68,7 +69,7 @@ def _outward(source: Source, node: ast.stmt, block: list[ast.stmt]) -> Iterator[
     if ends:
         part = (*whole(source, node), lines_of(source, [node], indent))
         what = f"do `{_head(source, node)}` after the block instead of in it"
-        yield edit_of(source, node, part, "dedent", what, 1.7)
+        yield at(source, node, part, "dedent", what, 1.7)
 
 
 def _inward(source: Source, node: ast.stmt, block: list[ast.stmt], place: int) -> Iterator[Edit]:
@@ -78,12 +79,12 @@ def _inward(source: Source, node: ast.stmt, block: list[ast.stmt], place: int) -
         indent = source.indent(inner[-1])
         part = (*whole(source, node), lines_of(source, [node], indent))
         what = f"do `{_head(source, node)}` inside of the block before it"
-        yield edit_of(source, node, part, "indent", what, 2.2)
+        yield at(source, node, part, "indent", what, 2.2)
         if isinstance(before, ast.If) and not before.orelse:
             base = source.indent(before)
             text = f"{base}else:\n{lines_of(source, [node], base + '    ')}"
             what = f"do `{_head(source, node)}` only otherwise"
-            yield edit_of(source, node, (*whole(source, node), text), "into_else", what, 2.2)
+            yield at(source, node, (*whole(source, node), text), "into_else", what, 2.2)
 
 
 def returns(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -92,11 +93,11 @@ def returns(source: Source, node: ast.AST) -> Iterator[Edit]:
         start = source.span(node)[0]
         if not isinstance(node.value, ast.Yield | ast.YieldFrom | ast.Await):
             what = f"return `{_head(source, node)}`"
-            yield edit_of(source, node, (start, start, "return "), "add_return", what, 1.4)
+            yield at(source, node, (start, start, "return "), "add_return", what, 1.4)
             what = f"yield `{_head(source, node)}`"
-            yield edit_of(source, node, (start, start, "yield "), "add_yield", what, 2.2)
+            yield at(source, node, (start, start, "yield "), "add_yield", what, 2.2)
             what = f"yield from `{_head(source, node)}`"
-            yield edit_of(source, node, (start, start, "yield from "), "add_yield", what, 2.2)
+            yield at(source, node, (start, start, "yield from "), "add_yield", what, 2.2)
     if isinstance(node, ast.Return) and node.value is not None:
         yield from _other_returns(source, node, node.value)
     if isinstance(node, Function):
@@ -116,9 +117,7 @@ def _other_returns(source: Source, node: ast.Return, value: ast.expr) -> Iterato
     for name in source.variables(node):
         if name != text:
             what = f"return `{name}`"
-            yield edit_of(
-                source, node, (start, end, f"return {name}"), "return_variable", what, 2.4
-            )
+            yield at(source, node, (start, end, f"return {name}"), "return_variable", what, 2.4)
     if isinstance(value, ast.Call | ast.Compare | ast.BoolOp | ast.Name):
         what = "return the opposite"
         new = (
@@ -126,12 +125,12 @@ def _other_returns(source: Source, node: ast.Return, value: ast.expr) -> Iterato
             if isinstance(value, ast.Call | ast.Name)
             else f"return not ({text})"
         )
-        yield edit_of(source, node, (start, end, new), "negate_return", what, 2.0)
+        yield at(source, node, (start, end, new), "negate_return", what, 2.0)
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         receiver = source.of(value.func.value)
         new = f"{text}\n{source.indent(node)}return {receiver}"
         what = f"return `{receiver}` after `{text[:40]}`"
-        yield edit_of(source, node, (start, end, new), "return_receiver", what, 1.9)
+        yield at(source, node, (start, end, new), "return_receiver", what, 1.9)
 
 
 def _last_return(source: Source, function: Function) -> Iterator[Edit]:
@@ -144,7 +143,7 @@ def _last_return(source: Source, function: Function) -> Iterator[Edit]:
     for name in [*source.variables(last), "True", "False", "0", "[]", '""']:
         what = f"return `{name}` at the end"
         part = (end, end, f"{head}{indent}return {name}\n")
-        yield edit_of(source, last, part, "last_return", what, 1.8)
+        yield at(source, last, part, "last_return", what, 1.8)
 
 
 def inserted(
@@ -154,7 +153,7 @@ def inserted(
     lines = textwrap.indent(text, source.indent(node))
     place = source.line_end(node.end_lineno or 0) if after else source.line_start(node.lineno)
     head = "\n" if after and not source.content[:place].endswith(b"\n") else ""
-    return edit_of(source, node, (place, place, f"{head}{lines}\n"), "insert", what, cost)
+    return at(source, node, (place, place, f"{head}{lines}\n"), "insert", what, cost)
 
 
 def defaults(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -178,18 +177,6 @@ def defaults(source: Source, node: ast.AST) -> Iterator[Edit]:
         parts = ((*source.span(default), "None"), (start, start, text))
         what = f"make a new `{name}` for each call"
         yield Edit(source.path, first[0].lineno, parts, "mutable_default", what, 1.2)
-
-
-def edit_of(
-    source: Source,
-    node: ast.stmt,
-    part: tuple[int, int, str],
-    operator: str,
-    what: str,
-    cost: float,
-) -> Edit:
-    """Return an edit of one span, told of at a statement's line."""
-    return Edit(source.path, node.lineno, (part,), operator, what, cost)
 
 
 def block_of(source: Source, node: ast.stmt) -> list[ast.stmt]:
