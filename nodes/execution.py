@@ -33,7 +33,7 @@ async def execution(
         return Command(update={"outcome": outcome.as_json()}, goto="reflection")
     tried = [*state.get("tried", []), {"award": award.as_json(), "outcome": outcome.as_json()}]
     changes = {"outcome": outcome.as_json(), "tried": tried, "attempts": len(tried)}
-    if outcome.status == "refused":
+    if outcome.status == "refused" and not outcome.fault:
         return Command(update=changes, goto="reflection")
     return Command(update=changes, goto="bidding" if _wrong(tried) < ATTEMPTS else "war_room")
 

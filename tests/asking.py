@@ -10,12 +10,12 @@ from agora.domain.chat import ask
 from agora.domain.contracts import Act
 from agora.domain.doors import opened
 from agora.domain.faults import ModelFault
-from agora.domain.models import SHIPPED, Catalogue, Model, Vendor
+from agora.domain.models import SHIPPED, Catalogue, Model
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from tests.model_server import ModelServer
 
-NAMES: dict[Vendor, str] = {"ollama": "qwen3:8b", "openai": "gpt-4o-mini"}
+NAMES: dict[str, str] = {"ollama": "qwen3:8b", "openai": "gpt-4o-mini"}
 PRICES = {"gpt-4o-mini": (0.15, 0.6)}
 HOME = Path(__file__).parent  # a data folder without a models.yaml
 
@@ -26,7 +26,7 @@ def settings_for(server: ModelServer, **arguments: Any) -> Settings:
     return configuration.load(named | {"AGORA_HOME": str(HOME)}, **arguments)
 
 
-def model_of(server: ModelServer, vendor: Vendor, **changes: Any) -> Model:
+def model_of(server: ModelServer, vendor: str, **changes: Any) -> Model:
     """Return the vendor's usual model, as the server offers it."""
     catalogue = Catalogue.load(SHIPPED, settings_for(server))
     return catalogue.model(vendor, NAMES[vendor]).but(**changes)
@@ -34,7 +34,7 @@ def model_of(server: ModelServer, vendor: Vendor, **changes: Any) -> Model:
 
 async def asked(
     server: ModelServer,
-    vendor: Vendor,
+    vendor: str,
     said: str | Sequence[Any] = "Reply with exactly: the quick brown fox jumps over the lazy dog",
     *,
     model: Model | None = None,
@@ -49,7 +49,7 @@ async def asked(
         return await ask(model, messages, settings or settings_for(server), **options)
 
 
-async def fault_of(server: ModelServer, vendor: Vendor, *args: Any, **options: Any) -> ModelFault:
+async def fault_of(server: ModelServer, vendor: str, *args: Any, **options: Any) -> ModelFault:
     """Ask in vain: return the fault; the deadline leaves no room for a second attempt."""
     try:
         reply = await asked(server, vendor, *args, **({"deadline_s": 1.0} | options))

@@ -1,12 +1,12 @@
 """One question to a model: at most two attempts, within one deadline."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextlib import aclosing
 
 from pydantic import ValidationError
 
+from agora.domain import structured
 from agora.domain.faults import (
     ContextOverflowError,
     MisfitAnswerError,
@@ -22,7 +22,7 @@ __all__ = ["Question", "answer"]
 
 PAUSE_S = 0.3  # before the one retry, unless the server names its own
 ROOM_S = 1.0  # what must be left of the deadline for a retry to be worth it
-LONGEST_TOKEN = 16  # characters; an answer of longer ones on average has overrun its limit
+LONGEST_TOKEN = 8  # characters; an answer of longer ones on average has overrun its limit
 
 OnToken = Callable[[str], None]
 
@@ -98,17 +98,9 @@ class _Attempt:
     def _fitting(self, reply: Reply) -> Reply:
         if self.question.schema is None or reply.tool_calls:
             return reply
-        text = unfenced(reply.text)
         try:
-            self.question.schema.model_validate_json(text)
+            return reply.but(text=structured.fit(reply.text, self.question.schema))
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "all of it"
             raise self.fault(MisfitAnswerError, f"{where}: {first['msg']}") from None
-        return reply.but(text=text)
-
-
-def unfenced(text: str) -> str:
-    """Return what stands in the one code fence around a text, or the text."""
-    fence = re.fullmatch(r"```\w*\s*\n(.*?)\n?```", text.strip(), re.DOTALL)
-    return fence[1] if fence else text

@@ -158,6 +158,21 @@ def _sell(offers: Sequence[Offer], usable: Sequence[Offer], stakes: Stakes) -> A
     return Auction(bids, award, is_probe=bool(probes))
 
 
+def thrifty(held: Auction) -> Auction:
+    """Return an auction whose cheapest bid has won: what is left of a budget must last.
+
+    A built-in expert costs nothing and wins by its score alone.
+    """
+    scored = [bid for bid in held.bids if bid.score is not None]
+    priced = [bid for bid in scored if bid.model is not None]
+    if not scored or scored[0].model is None or not priced:
+        return held
+    first = min(priced, key=lambda bid: bid.cost_usd)  # the first of equals scores best
+    others = [bid.score for bid in scored if bid is not first and bid.score is not None]
+    award = Award(winner=first, runner_up=max(others, default=None))
+    return Auction(held.bids, award, is_last_resort=held.is_last_resort)
+
+
 def _bid(offer: Offer, scores: Mapping[str, float]) -> Bid:
     score = scores.get(offer.name)
     return Bid(

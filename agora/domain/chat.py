@@ -24,12 +24,14 @@ async def ask(
     answer_tokens: int,
     on_token: Callable[[str], None] | None = None,
     schema: type[BaseModel] | None = None,
+    is_formal: bool = True,
 ) -> Reply:
     """Return the model's whole answer, or raise the ModelFault that kept it from answering.
 
     Messages are {"role", "content", "tool_calls"?, "tool_call_id"?}; `on_token` gets the answer's
-    text piece by piece. With a `schema` the text is JSON that fits it. What must be paid for a
-    fault is its `spent`. One retry at most, before the first token. Only in an `ask_model` act.
+    text piece by piece. With a `schema` the text is JSON that fits it, and where it `is_formal`
+    the server is told so. What must be paid for a fault is its `spent`. One retry at most, before
+    the first token. Only in an `ask_model` act.
     """
     require_act("ask_model")
     # The clients take two seconds to load: not before somebody asks a model.
@@ -39,9 +41,10 @@ async def ask(
     question = Question(
         model=model,
         messages=messages,
-        api_key=settings.openai.api_key if model.vendor == "openai" else None,
+        api_key=settings.key_of(model.vendor),
         tools=tools,
         schema=schema,
+        is_formal=is_formal,
         sent=sent,
         window=window_of(model, sent, answer_tokens),
         answer_tokens=answer_tokens,

@@ -49,8 +49,10 @@ class AgentTask(Contract):
     domain: str | None = None
     urgency: Urgency = "normal"
     budget_usd: float | None = Field(default=None, ge=0)
+    budget_tokens: int | None = Field(default=None, ge=0)
+    policy: str | None = None  # by name: what matters, money, time or places
     deadline_s: float | None = Field(default=None, gt=0)
-    labels: tuple[str, ...] = ()  # private, side_effects, untrusted, …
+    labels: tuple[str, ...] = ()  # private, side_effects, untrusted, residency:eu, …
     requires: tuple[str, ...] = ()  # capabilities a bidder must have
     tenant: str = "default"
     workspace: str | None = None  # the git work tree that documents and tools come from
@@ -95,6 +97,7 @@ class AgentOutcome(Contract):
     evidence: tuple[Source, ...] = ()
     confidence: float = Field(default=0.0, ge=0, le=1)
     cost_usd: float = 0.0
+    is_estimate: bool = False  # some server has not said what it served
     tokens: int = 0
     tokens_out: int = 0  # of them written by the expert
     latency_s: float = 0.0
@@ -104,6 +107,7 @@ class AgentOutcome(Contract):
     error: str | None = None
     fault: str | None = None  # of the model's server, by name; the expert was never heard
     opens_breaker: bool = False  # the fault lasts until somebody changes something
+    is_unhealthy: bool = False  # the fault counts against the server
     hint: str = ""  # which setting would help, where nobody could do it
     cached: bool = False
     reasoning_trace: str | None = None
@@ -248,7 +252,8 @@ class Act(Contract):
     kind: Literal["ask_model", "call_tool", "read_document", "run_tests", "commit", "discover"]
     subject: str
     actor: str = "agora"
-    cost_usd: float = 0.0  # reserved before, settled after
+    cost_usd: float = 0.0  # reserved before, settled after, like the tokens
+    tokens: int = 0
     budgets: tuple[str, ...] = ()
     ordinal: int = 0  # which act of this stage and round
     facts: Json = {}  # what a policy may ask about
@@ -264,6 +269,7 @@ class ActOutcome(Contract):
     result: Json
     cost_usd: float = 0.0
     tokens: int = 0
+    is_estimate: bool = False
 
 
 class Improvement(Contract):

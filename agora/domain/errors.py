@@ -13,11 +13,13 @@ class AgoraError(RuntimeError):
         super().__init__(message)
         self.hint = hint
 
-    @property
-    def code(self) -> str:
-        """Return the error's name in the words of a JSON reader, such as `claim_held`."""
-        name = type(self).__name__.removesuffix("Error")
-        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+    code = "agora"
+    """The error's name in the words of a JSON reader, such as `claim_held`."""
+
+    def __init_subclass__(cls) -> None:
+        """Name every kind of error after its class."""
+        name = cls.__name__.removesuffix("Error")
+        cls.code = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
 class UsageError(AgoraError):

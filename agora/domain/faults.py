@@ -6,7 +6,7 @@ Each message is one sentence with model and server, each hint a remedy.
 from typing import Self
 
 from agora.domain.errors import AgoraError
-from agora.domain.models import Spent, Vendor
+from agora.domain.models import Spent
 
 
 class ModelFault(AgoraError):
@@ -20,15 +20,14 @@ class ModelFault(AgoraError):
     is_retryable = False  # the same call may succeed a moment later
     opens_breaker = False  # no call can succeed until somebody changes something
     is_unhealthy = False  # counts against the server in a breaker's window
+    is_answer = False  # the model was heard, and what it said counts against its expert
 
-    def __init__(
-        self, model: str, server: str, said: str = "", *, vendor: Vendor = "openai"
-    ) -> None:
+    def __init__(self, model: str, server: str, said: str = "", *, vendor: str = "openai") -> None:
         who = f"{model} at {server}" if model else f"the server at {server}"
         remedy = OLLAMA_REMEDIES.get(type(self), self.remedy) if vendor == "ollama" else self.remedy
         super().__init__(f"{who} {self.says}" + (f": {said}" if said else ""), remedy)
-        self.hint = remedy.replace("{model}", model)
-        self.model, self.server = model, server
+        self.hint = remedy.replace("{model}", model).replace("{key}", _key_of(vendor))
+        self.model, self.server, self.said = model, server, said
         self.retry_after_s: float | None = None
         self.spent, self.text = Spent(), ""
 
@@ -59,7 +58,7 @@ class RateLimitedError(ModelFault):
 
     says = "takes no more requests for now"
     remedy = "wait, or let other models share the work"
-    is_retryable = True
+    is_retryable = is_unhealthy = True
 
 
 class CreditSpentError(ModelFault):
@@ -74,7 +73,7 @@ class WrongKeyError(ModelFault):
     """The server does not accept the key, or there is none."""
 
     says = "does not accept the key"
-    remedy = "set openai.api_key (OPENAI_API_KEY) to a key that may use {model}"
+    remedy = "set {key} to a key that may use {model}"
     opens_breaker = is_unhealthy = True
 
 
@@ -144,6 +143,7 @@ class OutputLimitError(ModelFault):
 
     says = "reached the limit of its answer's length"
     remedy = "raise execution.answer_tokens, or ask for a shorter answer"
+    is_answer = True
 
 
 class EmptyAnswerError(ModelFault):
@@ -166,6 +166,7 @@ class ContentRefusedError(ModelFault):
 
     says = "refuses to answer this"
     remedy = "put the task differently, or let another model do it"
+    is_answer = True
 
 
 class RequestRefusedError(ModelFault):
@@ -173,6 +174,13 @@ class RequestRefusedError(ModelFault):
 
     says = "does not accept the request"
     remedy = "correct the model's entry in models.yaml, such as its capabilities"
+
+
+def _key_of(vendor: str) -> str:
+    """Return the setting that a vendor's key comes from."""
+    if vendor == "openai":
+        return "openai.api_key (OPENAI_API_KEY)"
+    return f"vendors.{vendor}.api_key (AGORA_VENDORS__{vendor.upper()}__API_KEY)"
 
 
 OLLAMA_REMEDIES: dict[type[ModelFault], str] = {

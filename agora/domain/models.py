@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from agora.domain.contracts import Contract
 from agora.domain.errors import SettingsError
@@ -17,7 +17,8 @@ from agora.domain.settings import Settings
 SHIPPED = Path(__file__).parents[2] / "config" / "models.yaml"
 OPENAI_URL = "https://api.openai.com/v1"
 
-Vendor = Literal["ollama", "openai"]
+OWN_VENDORS = ("ollama", "openai")
+"""Vendors whose clients come with Agora; others are plugged in by the group `agora.vendors`."""
 
 
 class Spent(Contract):
@@ -27,6 +28,11 @@ class Spent(Contract):
     tokens_out: int = 0
     cost_usd: float = 0.0
     is_estimate: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens in both directions."""
+        return self.tokens_in + self.tokens_out
 
     def __add__(self, other: "Spent") -> "Spent":
         """Return both together."""
@@ -46,6 +52,7 @@ class Traits(Contract):
     usd_in: float = Field(default=0.0, ge=0)
     usd_cached: float | None = Field(default=None, ge=0)  # None: as usd_in
     usd_out: float = Field(default=0.0, ge=0)
+    residency: str | None = Field(default=None, pattern="^[a-z][a-z0-9-]*$")  # such as eu
     capabilities: tuple[Literal["tools", "json", "vision", "reasoning"], ...] = ()
     slots: int = Field(default=1, ge=1)  # requests that it serves at a time
 
@@ -60,17 +67,25 @@ class PricedTraits(Traits):
 class Entries(Contract):
     """The content of one models.yaml, by vendor and name."""
 
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Traits]]  # vendors that are plugged in
+
     ollama: dict[str, Traits] = {}
     openai: dict[str, PricedTraits] = {}
+
+    @property
+    def by_vendor(self) -> dict[str, Mapping[str, Traits]]:
+        """Return all entries, by vendor and name."""
+        return {"ollama": self.ollama, "openai": self.openai, **(self.__pydantic_extra__ or {})}
 
 
 class Model(Contract):
     """One model on one server; prices in USD per million tokens."""
 
     name: str
-    vendor: Vendor
+    vendor: str
     family: str
-    residency: Literal["local", "cloud"]
+    residency: str  # "local", else where its cloud is, "cloud" if that is unknown
     context: int
     base_url: str
     usd_in: float = 0.0
@@ -82,7 +97,7 @@ class Model(Contract):
     @property
     def server(self) -> str:
         """Return the server's address for messages: without path, user and password."""
-        return server_of(self.base_url)
+        return server_of(self.base_url) if self.base_url else self.vendor
 
     def spent(
         self, tokens_in: int, tokens_out: int, *, cached: int = 0, is_estimate: bool = False
@@ -107,45 +122,65 @@ def tokens_of(text: str) -> int:
     return ceil(len(text.encode("utf-8", "replace")) / 4)
 
 
-def expected_cost(model: Model, text_tokens: int, answer_tokens: int) -> float:
-    """Return the cost in USD of a call whose answer is as long as it may be."""
-    return model.spent(text_tokens, answer_tokens).cost_usd
+def most_spent(model: Model, sent: int, answer_tokens: int) -> Spent:
+    """Return what a call may use up: `sent` as estimated and a third more, the longest answer.
+
+    Code and most languages have fewer bytes a token than the four of the estimate.
+    """
+    return model.spent(ceil(sent * 4 / 3), answer_tokens, is_estimate=True)
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """Everything known of models, and the servers that the settings name."""
 
-    traits: Mapping[Vendor, Mapping[str, Traits]]  # by name
+    traits: Mapping[str, Mapping[str, Traits]]  # by vendor and name
     settings: Settings
 
     @classmethod
     def load(cls, path: Path, settings: Settings) -> Self:
         """Read `path`, then models.yaml in the data folder; raise SettingsError."""
         files = [path, *(own for own in (_own(settings),) if own.is_file())]
-        entries = [_read(file) for file in files]
-        ollama = {name: traits for e in entries for name, traits in e.ollama.items()}
-        openai = {name: traits for e in entries for name, traits in e.openai.items()}
-        return cls({"ollama": ollama, "openai": openai}, settings)
+        known: dict[str, dict[str, Traits]] = {}
+        for file in files:
+            for vendor, models in _read(file).by_vendor.items():
+                if vendor not in (*OWN_VENDORS, *settings.vendors):
+                    hint = f"one of {', '.join((*OWN_VENDORS, *settings.vendors))}"
+                    raise SettingsError(f"{file}: no vendor {vendor} is configured", hint)
+                known[vendor] = known.get(vendor, {}) | dict(models)
+        return cls(known, settings)
 
-    def names(self, vendor: Vendor) -> tuple[str, ...]:
+    def names(self, vendor: str) -> tuple[str, ...]:
         """Return the names that have an entry."""
-        return tuple(self.traits[vendor])
+        return tuple(self.traits.get(vendor, ()))
 
-    def model(self, vendor: Vendor, name: str) -> Model:
+    def model(self, vendor: str, name: str) -> Model:
         """Return a model with all that is known; raise SettingsError for one without a price."""
-        url = self.ollama_url if vendor == "ollama" else self.openai_url
-        known = self._known(vendor, name)
-        # A paid model stays one behind a private address: what listens there is a gateway.
-        is_local = is_private(url) and not _is_remote(vendor, name)
-        is_local = is_local and (vendor == "ollama" or known is None)
-        if known is None and not is_local and (vendor == "openai" or _is_remote(vendor, name)):
+        url, known = self._url(vendor), self._known(vendor, name)
+        is_local = self._is_local(vendor, name, url, known)
+        if not is_local and not _has_price(vendor, name, known):
             raise self._unpriced(vendor, name)
         traits = known or Traits(family=family_of(name), capabilities=("tools", "json"))
         facts = traits.model_dump()
         facts["usd_cached"] = traits.usd_in if traits.usd_cached is None else traits.usd_cached
-        facts["residency"] = "local" if is_local else "cloud"
+        facts["residency"] = "local" if is_local else traits.residency or "cloud"
         return Model(name=name, vendor=vendor, base_url=url, **facts)
+
+    def _url(self, vendor: str) -> str:
+        if vendor in OWN_VENDORS:
+            return self.ollama_url if vendor == "ollama" else self.openai_url
+        given = self.settings.vendors[vendor].base_url
+        return checked(f"vendors.{vendor}.base_url", given) if given else ""
+
+    @staticmethod
+    def _is_local(vendor: str, name: str, url: str, known: Traits | None) -> bool:
+        """Return whether a model runs here: where it is said to be elsewhere, it does not.
+
+        A paid model stays one behind a private address: what listens there is a gateway.
+        """
+        is_here = bool(url) and is_private(url) and not _is_remote(vendor, name)
+        is_elsewhere = known is not None and known.residency not in (None, "local")
+        return is_here and not is_elsewhere and (vendor == "ollama" or not _is_paid(known))
 
     @property
     def ollama_url(self) -> str:
@@ -157,15 +192,15 @@ class Catalogue:
         """Return the base URL of the OpenAI-compatible server."""
         return checked("openai.base_url", self.settings.openai.base_url or OPENAI_URL).rstrip("/")
 
-    def _unpriced(self, vendor: Vendor, name: str) -> SettingsError:
+    def _unpriced(self, vendor: str, name: str) -> SettingsError:
         entry = f"{vendor}: {{{name}: {{family: …, context: …, usd_in: …, usd_out: …}}}}"
         return SettingsError(
             f"no price is known for the {vendor} model {name}",
             f"add `{entry}` to {_own(self.settings)}",
         )
 
-    def _known(self, vendor: Vendor, name: str) -> Traits | None:
-        of = self.traits[vendor]
+    def _known(self, vendor: str, name: str) -> Traits | None:
+        of = self.traits.get(vendor, {})
         if vendor == "ollama" and not _is_remote(vendor, name):
             return of.get(name) or of.get(name.partition(":")[0])
         return of.get(name)
@@ -180,7 +215,18 @@ def family_of(name: str) -> str:
     return word
 
 
-def _is_remote(vendor: Vendor, name: str) -> bool:
+def _is_paid(known: Traits | None) -> bool:
+    return known is not None and known.usd_in + known.usd_out > 0
+
+
+def _has_price(vendor: str, name: str, known: Traits | None) -> bool:
+    """Return whether a model away from here may be asked: all but Ollama's own are paid."""
+    if vendor == "ollama" and not _is_remote(vendor, name):
+        return True
+    return known is not None and {"usd_in", "usd_out"} <= known.model_fields_set
+
+
+def _is_remote(vendor: str, name: str) -> bool:
     # Ollama's cloud models are listed beside the local ones, but run elsewhere.
     return vendor == "ollama" and name.endswith(("-cloud", ":cloud"))
 

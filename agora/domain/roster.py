@@ -18,7 +18,8 @@ from agora.domain.faults import (
     UnpricedError,
     UnreachableError,
 )
-from agora.domain.models import OPENAI_URL, SHIPPED, Catalogue, Model, Vendor
+from agora.domain.models import OPENAI_URL, SHIPPED, Catalogue, Model
+from agora.domain.plugs import plugged
 from agora.domain.servers import is_private, server_of
 from agora.domain.settings import Settings
 
@@ -46,7 +47,15 @@ async def discover(settings: Settings, catalogue: Catalogue | None = None) -> Di
     """
     known = catalogue or Catalogue.load(SHIPPED, settings)
     ollama, openai = await asyncio.gather(_ollama(known), _openai(known))
-    return ollama + openai
+    others = (_plugged(known, vendor) for vendor in settings.vendors)
+    return sum(others, ollama + openai)
+
+
+def _plugged(catalogue: Catalogue, vendor: str) -> Discovered:
+    plugged(vendor)  # says at once when its package is missing
+    chosen = catalogue.settings.vendors[vendor].models
+    names = catalogue.names(vendor) if chosen is None else chosen
+    return Discovered(tuple(catalogue.model(vendor, name) for name in names))
 
 
 async def _ollama(catalogue: Catalogue) -> Discovered:
@@ -71,7 +80,7 @@ async def _openai(catalogue: Catalogue) -> Discovered:
 
 
 async def _asked(
-    catalogue: Catalogue, vendor: Vendor, url: str, headers: dict[str, str]
+    catalogue: Catalogue, vendor: str, url: str, headers: dict[str, str]
 ) -> Discovered:
     rows, key = ("models", "name") if vendor == "ollama" else ("data", "id")
     try:
@@ -89,7 +98,7 @@ async def _get(url: str, headers: dict[str, str]) -> Any:
     return response.raise_for_status().json()
 
 
-def _priced(catalogue: Catalogue, vendor: Vendor, names: Sequence[str], url: str) -> Discovered:
+def _priced(catalogue: Catalogue, vendor: str, names: Sequence[str], url: str) -> Discovered:
     models, unpriced = [], []
     for name in names:
         try:
@@ -101,7 +110,7 @@ def _priced(catalogue: Catalogue, vendor: Vendor, names: Sequence[str], url: str
     return Discovered(tuple(models), (fault,) if unpriced else ())
 
 
-def _fault(error: Exception, vendor: Vendor, url: str) -> ModelFault:
+def _fault(error: Exception, vendor: str, url: str) -> ModelFault:
     kind, said = kind_of(error), said_by(error)
     if kind is TimedOutError:
         kind, said = UnreachableError, f"no answer within {PROBE_S:g} s"

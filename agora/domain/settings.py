@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -46,17 +46,55 @@ class OpenAISettings(_Section):
     models: tuple[str, ...] | None = None
 
 
+class VendorSettings(_Section):
+    """A vendor that is plugged in, and which of its models may bid (None: all with an entry)."""
+
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    models: tuple[str, ...] | None = None
+
+
 class AuctionSettings(_Section):
-    """What a right answer is worth, and what a second costs, both in USD."""
+    """What a right answer is worth, also by domain, and what a second costs, all in USD."""
 
     value_usd: float = Field(gt=0)
     second_usd: float = Field(ge=0)
+    values_usd: dict[str, Annotated[float, Field(gt=0)]] = {}
 
 
-class BudgetSettings(_Section):
-    """Caps in USD."""
+class RoutingPolicy(_Section):
+    """What matters to whoever asks: money and time as the auction counts them, and places.
 
-    day_usd: float = Field(ge=0)
+    Empty tuples allow all; `residency` names places such as local or eu.
+    """
+
+    value_usd: float | None = Field(default=None, gt=0)
+    second_usd: float | None = Field(default=None, ge=0)
+    residency: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+
+
+class RoutingSettings(_Section):
+    """Named policies, and the one for tasks that name none."""
+
+    policy: str
+    policies: dict[str, RoutingPolicy]
+
+
+class Cap(_Section):
+    """What may be spent in a day; None: no cap."""
+
+    day_usd: float | None = Field(default=None, ge=0)
+    day_tokens: int | None = Field(default=None, ge=0)
+
+
+class BudgetSettings(Cap):
+    """What all tasks together may spend in a day, one task, and by name a tenant or an expert."""
+
+    task_usd: float | None = Field(default=None, ge=0)
+    task_tokens: int | None = Field(default=None, ge=0)
+    tenants: dict[str, Cap] = {}
+    experts: dict[str, Cap] = {}
 
 
 class ExecutionSettings(_Section):
@@ -108,7 +146,9 @@ class Settings(_Section):
     database: DatabaseSettings = DatabaseSettings()
     ollama: OllamaSettings
     openai: OpenAISettings
+    vendors: dict[str, VendorSettings] = {}
     auction: AuctionSettings
+    routing: RoutingSettings
     budget: BudgetSettings
     execution: ExecutionSettings
     memory: MemorySettings
@@ -119,8 +159,14 @@ class Settings(_Section):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
-        given = (self.database.url, self.openai.api_key)
+        plugged = (one.api_key for one in self.vendors.values())
+        given = (self.database.url, self.openai.api_key, *plugged)
         return tuple(secret.get_secret_value() for secret in given if secret)
+
+    def key_of(self, vendor: str) -> SecretStr | None:
+        """Return the key of a vendor."""
+        known: dict[str, Any] = {"openai": self.openai, **self.vendors}
+        return known[vendor].api_key if vendor in known else None
 
     @property
     def folder(self) -> Path:
@@ -186,7 +232,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _flat(tree: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         name = f"{above}{key}"
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flat(value, f"{name}.")
         else:
             yield name, value
@@ -214,7 +260,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(below, dict):
             below = tree[section] = {}
         tree = below
-    tree[last] = value
+    tree[last] = tree.get(last) or value if value == {} else value
 
 
 def _explain(error: ValidationError, sources: Mapping[str, str]) -> SettingsError:
@@ -234,8 +280,10 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> SettingsErro
 def _allowed(key: str) -> str:
     model: Any = Settings
     for section in key.split(".")[:-1]:
-        field = model.model_fields.get(section)
-        if field is None:
+        if not hasattr(model, "model_fields"):  # the name in a section of named entries
+            model = get_args(model)[1]
+        elif field := model.model_fields.get(section):
+            model = field.annotation
+        else:
             break
-        model = field.annotation
     return ", ".join(model.model_fields)

@@ -1,6 +1,7 @@
-"""The chat clients of langchain-ollama and langchain-openai, with every default overridden.
+"""Vendors: the chat clients of langchain-ollama and langchain-openai, every default overridden.
 
-Imported on the first question only: the clients take two seconds to load.
+Other vendors are plugged in by packages. Imported on the first question only: the clients take two
+seconds to load.
 """
 
 import ssl
@@ -32,6 +33,7 @@ from agora.domain import diagnosis
 from agora.domain.contracts import Json
 from agora.domain.faults import WrongKeyError
 from agora.domain.models import Model
+from agora.domain.plugs import plugged
 from agora.domain.servers import is_private
 
 CONNECT_S = 5.0
@@ -71,6 +73,7 @@ class Wire:
         return self.is_sent and self.status in (None, 200) and not is_page
 
     async def _watch(self, request: Any) -> None:
+        self.is_sent = False
         request.extensions["trace"] = self._trace
 
     async def _trace(self, event: str, _: Any) -> None:
@@ -89,16 +92,30 @@ class Question:
     api_key: SecretStr | None
     tools: Sequence[Any]
     schema: type[BaseModel] | None
+    is_formal: bool  # the server is told the schema, not the model alone
     sent: int  # tokens of the prompt, estimated
     window: int  # tokens that an Ollama server shall hold
     answer_tokens: int
     deadline_s: float
 
+    @property
+    def form(self) -> Json | None:
+        """Return the schema that the server is told."""
+        return self.schema.model_json_schema() if self.schema and self.is_formal else None
+
+    @property
+    def response_format(self) -> Json | None:
+        """Return the same as OpenAI's protocol sends it."""
+        if self.schema is None or self.form is None:
+            return None
+        wanted = {"name": self.schema.__name__, "schema": self.form}
+        return {"type": "json_schema", "json_schema": wanted}
+
 
 async def stream(question: Question, wire: Wire) -> AsyncGenerator[AIMessageChunk, None]:
     """Yield the answer's pieces as they come; raise a ModelFault."""
     model = question.model
-    client = _ollama(question, wire) if model.vendor == "ollama" else _openai(question, wire)
+    client, raised = _client(question, wire)
     tools = [convert_to_openai_tool(tool) for tool in question.tools]
     offered: dict[str, Any] = {"tools": tools} if tools else {}
     messages = [as_langchain(message) for message in question.messages]
@@ -108,8 +125,22 @@ async def stream(question: Question, wire: Wire) -> AsyncGenerator[AIMessageChun
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
-    except RAISED as error:
+    except raised as error:
+        wire.status = wire.status or getattr(error, "status_code", None)
         raise diagnosis.name(error, model, wire.headers) from error
+
+
+def _client(question: Question, wire: Wire) -> tuple[BaseChatModel, tuple[type[Exception], ...]]:
+    """Return the client of the model's vendor, and what it raises for what servers do."""
+    match question.model.vendor:
+        case "ollama":
+            return _ollama(question, wire), RAISED
+        case "openai":
+            return _openai(question, wire), RAISED
+        case name:
+            vendor = plugged(name)
+            wire.is_sent = True  # until its client tells how far it came
+            return vendor.client(question, wire.hooks), (*RAISED, *vendor.raised)
 
 
 def as_langchain(message: Mapping[str, Any]) -> BaseMessage:
@@ -135,7 +166,7 @@ def _ollama(question: Question, wire: Wire) -> BaseChatModel:
         num_ctx=question.window,
         num_predict=question.answer_tokens,
         reasoning=True if "reasoning" in model.capabilities else None,
-        format=question.schema.model_json_schema() if question.schema else None,
+        format=question.form,
         client_kwargs=_options(question),
         async_client_kwargs={"event_hooks": wire.hooks},
     )
@@ -155,7 +186,8 @@ def _openai(question: Question, wire: Wire) -> BaseChatModel:
         stream_chunk_timeout=None,  # `ask` watches over the whole call
         use_responses_api=False,
         max_completion_tokens=question.answer_tokens,
-        extra_body=_wanted(question.schema),
+        # In the extra body, because the client would parse a `response_format` of its own.
+        extra_body=_only(response_format=question.response_format),
         http_client=_unused(),
         http_async_client=openai.DefaultAsyncHttpxClient(
             **_options(question),
@@ -198,12 +230,8 @@ def _timeout(question: Question) -> httpx.Timeout:
     return httpx.Timeout(question.deadline_s, connect=min(CONNECT_S, question.deadline_s))
 
 
-def _wanted(schema: type[BaseModel] | None) -> Json | None:
-    if schema is None:
-        return None
-    # In the extra body, because the client would parse a `response_format` of its own.
-    wanted = {"name": schema.__name__, "schema": schema.model_json_schema()}
-    return {"response_format": {"type": "json_schema", "json_schema": wanted}}
+def _only(**given: Any) -> Json | None:
+    return {key: value for key, value in given.items() if value is not None} or None
 
 
 @cache

@@ -127,7 +127,7 @@ class Acting:
             if short := await acts.reserve(connection, act):
                 names = " and ".join(short)
                 raise BudgetSpentError(
-                    f"{act.subject} would cost up to {act.cost_usd:.4f} USD, "
+                    f"{act.subject} could take {act.cost_usd:.4f} USD and {act.tokens} tokens, "
                     f"more than the budget {names} has left",
                     "raise the budget, or let a cheaper expert do it",
                 )

@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from math import inf
 from typing import Any
 
+from agora.domain import budgets, routing
 from agora.domain.auction import Ask
+from agora.domain.budgets import Budget, Left
 from agora.domain.chat import prompt_tokens
 from agora.domain.contracts import Act, AgentTask, Json
 from agora.domain.experts import LIBRARIAN, REPAIRER, Bidder
-from agora.domain.models import expected_cost
+from agora.domain.models import Spent, most_spent
+from agora.domain.routing import Rules
 from agora.domain.settings import Settings
 from agora.team.acting import Policy
 from agora.team.clocks import Clock
@@ -23,20 +27,23 @@ class View:
     """What all offers for one task are made from."""
 
     task: AgentTask
+    rules: Rules
     ask: Ask
     standings: Json
-    busy: Mapping[str, int]  # answers that each bidder works on now
-    left: float | None  # USD in the tightest of the budgets that exist
+    busy: Mapping[str, int]  # answers that each model works on now
+    left: Mapping[str, Left]  # of the budgets that exist already
     failed: Mapping[str, str]  # bidders that have failed at this task, and how
     silent: Mapping[str, str]  # models whose servers have
+    overflowed: int = 0  # tokens of the largest context that was too small
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a bidder may not bid: it cannot, or it could and a rule says no."""
+    """Why a bidder may not bid: it cannot, or it could and a rule or a budget says no."""
 
     reasons: tuple[str, ...]
-    is_by_rule: bool
+    is_by_rule: bool = False
+    is_too_dear: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,57 +55,64 @@ class Admission:
     policy: Policy
     clock: Clock
 
+    def rules(self, task: AgentTask) -> Rules:
+        """Return what matters for this task; raise UsageError for a policy that nobody knows."""
+        return routing.rules(task, self.settings)
+
     def refusal(self, bidder: Bidder, view: View) -> Refusal | None:
         """Return why a bidder may not bid, in words a user understands; None: it may."""
         if cannot := _cannot(bidder, view):
-            return Refusal((cannot,), is_by_rule=False)
+            return Refusal((cannot,))
         if bidder.model is None:
             return None
-        said = self.policy.decide(self.question(bidder, view.task, 0.0))
+        said = self.policy.decide(self.question(bidder, view.task, Spent()))
         if not said.is_allowed:
             return Refusal(tuple(said.reasons), is_by_rule=True)
-        if too_dear := self._unaffordable(bidder, view):
-            return Refusal((too_dear,), is_by_rule=True)
+        if too_dear := self._shortage(bidder, view):
+            return Refusal((too_dear,), is_by_rule=True, is_too_dear=True)
         return None
 
-    def _unaffordable(self, bidder: Bidder, view: View) -> str:
+    def _shortage(self, bidder: Bidder, view: View) -> str:
         model: Any = bidder.model
-        most = expected_cost(model, sent_to(bidder, view), self.settings.execution.answer_tokens)
-        caps = [self.settings.budget.day_usd if view.left is None else view.left]
-        caps += [view.task.budget_usd] if view.task.budget_usd is not None else []
-        if not most or most <= min(caps):
-            return ""
-        return f"could cost {most:.4f} USD, and the budget has {max(0.0, min(caps)):.4f} left"
+        most = most_spent(model, sent_to(bidder, view), self.settings.execution.answer_tokens)
+        for budget in self.budgets(view.task, bidder):
+            left = view.left.get(budget.name) or Left(usd=budget.cap_usd, tokens=budget.cap_tokens)
+            if said := budgets.shortage(budget, left, most.cost_usd, most.tokens):
+                return said
+        return ""
 
-    def question(self, bidder: Bidder, task: AgentTask, cost_usd: float, ordinal: int = 0) -> Act:
-        """Return the act of asking a bidder's model for this task, as policies see it."""
+    def question(self, bidder: Bidder, task: AgentTask, most: Spent, ordinal: int = 0) -> Act:
+        """Return the act of asking a bidder's model for this task, as policies see it.
+
+        `most` is what it may use up, and is reserved from the budgets that this could exceed.
+        """
         model: Any = bidder.model
+        drawn = self.budgets(task, bidder) if most.tokens else []
         return Act(
             kind="ask_model",
             subject=model.name,
             actor=bidder.name,
-            cost_usd=cost_usd,
-            budgets=tuple(self.budgets(task)) if cost_usd else (),
+            cost_usd=most.cost_usd,
+            tokens=most.tokens,
+            budgets=tuple(one.name for one in drawn if most.cost_usd or one.cap_tokens is not None),
             ordinal=ordinal,
             facts={
                 "residency": model.residency,
                 "labels": list(task.labels),
                 "tenant": task.tenant,
+                "is_outside": not self.rules(task).admits(model),
             },
         )
 
-    def budgets(self, task: AgentTask) -> list[str]:
-        """Return the names of the budgets that a paid answer to this task draws on."""
-        own = [f"task:{task.id}"] if task.budget_usd is not None else []
-        return [f"day:{self.clock():%Y-%m-%d}", *own]
+    def budgets(self, task: AgentTask, bidder: Bidder | None = None) -> list[Budget]:
+        """Return the budgets that an answer to this task draws on."""
+        day, expert = f"{self.clock():%Y-%m-%d}", bidder.expert.name if bidder else ""
+        return budgets.of(self.settings.budget, task, expert, day)
 
-    async def open_budgets(self, task: AgentTask) -> None:
-        """Make sure that the budgets of a paid answer exist, with the caps that hold now."""
-        day, *own = self.budgets(task)
+    async def open_budgets(self, task: AgentTask, bidder: Bidder) -> None:
+        """Make sure that the budgets of an answer exist, with the caps that hold now."""
         async with self.database.autocommit() as connection:
-            await acts.open_budget(connection, day, self.settings.budget.day_usd)
-            for name in own:
-                await acts.open_budget(connection, name, task.budget_usd or 0.0)
+            await acts.open_budgets(connection, self.budgets(task, bidder))
 
     def left_s(self, ends_at: str | None) -> float:
         """Return the seconds until a task's deadline, at least a hundredth; inf without one."""
@@ -109,19 +123,32 @@ class Admission:
 
 def sent_to(bidder: Bidder, view: View) -> int:
     """Return an estimate of the tokens that a bidder is sent: its own prompt and the task."""
-    return prompt_tokens([{"role": "user", "content": view.task.text + bidder.expert.system}])
+    return _tokens(view.task.text) + _tokens(bidder.expert.system)
+
+
+@lru_cache(maxsize=1000)
+def _tokens(text: str) -> int:
+    return prompt_tokens([{"role": "user", "content": text}])
 
 
 def _cannot(bidder: Bidder, view: View) -> str:
     task = view.task
     if bidder.name in view.failed:
         return f"has failed at this task: {view.failed[bidder.name]}"
-    if bidder.model and bidder.model.name in view.silent:
-        return f"its model has failed at this task: {view.silent[bidder.model.name]}"
     if bidder.expert == LIBRARIAN and task.workspace is None:
         return "there is no git workspace to read"
     if bidder.expert == REPAIRER:
         return "repairs tools: `agora fix WORKSPACE --test CMD`"
     able = {*bidder.expert.domains, *getattr(bidder.model, "capabilities", ())}
-    missing = set(task.requires) - able
-    return f"cannot do {', '.join(sorted(missing))}" if missing else ""
+    if missing := set(task.requires) - able:
+        return f"cannot do {', '.join(sorted(missing))}"
+    return _model_cannot(bidder, view) if bidder.model else ""
+
+
+def _model_cannot(bidder: Bidder, view: View) -> str:
+    model: Any = bidder.model
+    if model.name in view.silent:
+        return f"its model has failed at this task: {view.silent[model.name]}"
+    if model.context <= max(view.overflowed, sent_to(bidder, view)):
+        return f"its context of {model.context} tokens is too small for this task"
+    return ""

@@ -16,7 +16,7 @@ from agora.domain.contracts import (
     Json,
     ToolCall,
 )
-from agora.domain.errors import ClaimHeldError, RefusedError
+from agora.domain.errors import BudgetSpentError, ClaimHeldError, RefusedError
 from agora.domain.experts import LIBRARIAN, Bidder
 from agora.domain.faults import ModelFault
 from agora.domain.replies import Reply
@@ -55,7 +55,11 @@ class Answering:
     tooling: Tooling
 
     async def accept(self, task: AgentTask, here: Case) -> AgentOutcome | None:
-        """Write the task down; return its outcome when it was done before."""
+        """Write the task down; return its outcome when it was done before.
+
+        Raises UsageError for a routing policy that nobody knows.
+        """
+        self.market.admission.rules(task)
         async with self.database.autocommit() as connection:
             if not await tasks.accept(connection, task, here.thread_id):
                 known = await tasks.find(connection, task.id)
@@ -101,9 +105,12 @@ class Answering:
             return await self._converse(task, context, bidder, award, tell)
         except ModelFault as fault:
             failed = _failed(bidder, str(fault), fault.hint)
-            if not fault.is_unhealthy and not fault.opens_breaker:
-                return failed  # its server is sound: what came was not worth having
-            return failed.but(fault=fault.code, opens_breaker=fault.opens_breaker)
+            if fault.is_answer:
+                return failed
+            server = {"opens_breaker": fault.opens_breaker, "is_unhealthy": fault.is_unhealthy}
+            return failed.but(fault=fault.code, **server)
+        except BudgetSpentError as error:  # another task was quicker; somebody cheaper may do
+            return _failed(bidder, str(error), error.hint).but(status="refused", fault=error.code)
         except RefusedError as error:
             return _failed(bidder, str(error), error.hint).but(status="refused")
 
@@ -207,6 +214,7 @@ def _outcome(
         error=f"the reply of {bidder.name} {why}" if why else None,
         confidence=confidence,
         cost_usd=sum(reply.cost_usd for reply in talk.replies),
+        is_estimate=any(reply.is_estimate for reply in talk.replies),
         tokens=sum(reply.tokens_in + reply.tokens_out for reply in talk.replies),
         tokens_out=sum(reply.tokens_out for reply in talk.replies),
         latency_s=sum(reply.latency_s for reply in talk.replies),

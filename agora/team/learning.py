@@ -49,7 +49,7 @@ class Learning:
         """Store how a task turned out and tell the stream, once; keep a good answer."""
         async with self.database.transaction() as connection:
             spent = await acts.spent(connection, task.id)
-            outcome = outcome.but(cost_usd=spent["cost_usd"], tokens=spent["tokens"])
+            outcome = outcome.but(**spent)
             if await tasks.close(connection, task.id, outcome):
                 for judged in self._judged(task, outcome, state):
                     await events.publish(connection, task.id, "outcome.judged", judged)
@@ -61,7 +61,8 @@ class Learning:
     ) -> list[Json]:
         """Return one event for each expert that has worked on the task."""
         plan, tried, award = (state.get(key) for key in ("plan", "tried", "award"))
-        told = [self._event(task, plan, one["award"], one["outcome"]) for one in tried or ()]
+        heard = [one for one in tried or () if one["outcome"]["status"] != "refused"]
+        told = [self._event(task, plan, one["award"], one["outcome"]) for one in heard]
         if outcome.status == "answered" and award and not outcome.cached:
             if outcome.expert == award["winner"]["expert"]:
                 told.append(self._event(task, plan, award, outcome.as_json()))
@@ -82,7 +83,7 @@ class Learning:
             "value_usd": self.settings.auction.value_usd,
             "second_usd": self.settings.auction.second_usd,
             "second_score": sold.runner_up,
-            "fault": outcome["fault"],
+            "fault": outcome["fault"] if outcome["is_unhealthy"] else None,
             "opens_breaker": outcome["opens_breaker"],
             "at_s": self.market.clock().timestamp(),
             "about": "" if "private" in task.labels else task.text[:ABOUT],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from agora.domain.auction import Ask, Auction, Offer, Stakes, Terms
 from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import SettingsError
 from agora.domain.experts import BUILT_IN, LIBRARIAN, Bidder, Expert
-from agora.domain.models import expected_cost
+from agora.domain.faults import ContextOverflowError
 from agora.domain.roster import Discovered, discover
 from agora.domain.settings import Settings
 from agora.team.admission import Admission, Refusal, View, sent_to
@@ -28,6 +28,8 @@ EXPECTED_TOKENS = 200.0
 """Length of an answer that is being worked on, of which nothing more is known."""
 SERVICE: Mapping[str, tuple[float, float]] = {"local": (0.5, 30.0), "cloud": (1.0, 80.0)}
 """Seconds to the first token, and tokens a second, of a server never seen before."""
+
+SLOW_HINT = "allow more time (--deadline), or add a model, or slots to one in models.yaml"
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,21 @@ class Market:
     async def hold(
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None = None
     ) -> Sold:
-        """Hold the auction for a task; who has failed at it already may not bid again."""
-        offers, is_forbidden = await self.offers(task, plan, tried, ends_at)
-        held = auction.hold(offers, self._stakes())
-        found = await self.models()
-        return Sold(held, is_forbidden and held.award is None, _hint(found))
+        """Hold the auction for a task; who has failed at it already may not bid again.
+
+        Where a budget keeps somebody out, the cheapest of the others wins, whatever its score.
+        """
+        view = await self._view(task, plan, tried, ends_at)
+        offers, refusals = await self._offers(view)
+        held = auction.hold(offers, view.ask.stakes)
+        if any(one and one.is_too_dear for one in refusals):
+            held = auction.thrifty(held)
+        if held.award:
+            return Sold(held)
+        if late := _too_late(offers, refusals, view.ask):
+            return Sold(replace(held, reason=late), hint=SLOW_HINT)
+        is_forbidden = all(refusals) and any(one and one.is_by_rule for one in refusals)
+        return Sold(held, is_forbidden, _hint(await self.models()))
 
     async def offers(
         self,
@@ -117,40 +129,40 @@ class Market:
         plan: Json,
         tried: Sequence[Json] = (),
         ends_at: str | None = None,
-    ) -> tuple[list[Offer], bool]:
-        """Return every bidder's offer, and whether all that could were kept out by a rule."""
-        view = await self._view(task, plan, tried, ends_at)
+    ) -> tuple[list[Offer], list[Refusal | None]]:
+        """Return every bidder's offer, and why it may not bid."""
+        return await self._offers(await self._view(task, plan, tried, ends_at))
+
+    async def _offers(self, view: View) -> tuple[list[Offer], list[Refusal | None]]:
         made = [await self._offer(bidder, view) for bidder in await self.bidders()]
-        refusals = [refusal for _, refusal in made]
-        is_forbidden = all(refusals) and any(one and one.is_by_rule for one in refusals)
-        return [one for one, _ in made], is_forbidden
+        return [one for one, _ in made], [refusal for _, refusal in made]
 
     async def _view(
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None
     ) -> View:
+        rules = self.admission.rules(task)
+        bidders = await self.bidders()
+        drawn = {one.name for each in bidders for one in self.admission.budgets(task, each)}
         async with self.database.transaction() as connection:
             busy = await acts.busy(connection)
-            left = await acts.left(connection, self.admission.budgets(task))
+            left = await acts.left(connection, sorted(drawn))
             state = await self._folded(connection)
         ask = Ask(
             plan["mix"],
-            self._stakes(),
+            Stakes(rules.value_usd(plan["mix"]), rules.auction.second_usd),
             self.admission.left_s(ends_at),
             now_s=self.clock().timestamp(),
-            may_probe=task.urgency == "normal",
+            may_probe=task.urgency == "normal" and "side_effects" not in task.labels,
             traits=difficulty.traits(task.text),
         )
-        failed = {_name(one["award"]["winner"]): one["outcome"]["error"] for one in tried}
-        # A server that has failed once fails the next expert on it too: others are asked first.
-        silent = {
-            one["award"]["winner"]["model"]: one["outcome"]["error"]
-            for one in tried
-            if one["outcome"]["fault"]
-        }
-        return View(task, ask, state, busy, left, failed, silent)
+        too_small = self._overflowed(tried)
+        return View(task, rules, ask, state, busy, left, *_lost(tried), too_small)
 
-    def _stakes(self) -> Stakes:
-        return Stakes(self.settings.auction.value_usd, self.settings.auction.second_usd)
+    def _overflowed(self, tried: Sequence[Json]) -> int:
+        sizes = {model.name: model.context for model in self._found.models} if self._found else {}
+        failed = (one for one in tried if one["outcome"]["fault"] == ContextOverflowError.code)
+        found = [sizes.get(one["award"]["winner"]["model"], 0) for one in failed]
+        return max(found, default=0)
 
     async def _offer(self, bidder: Bidder, view: View) -> tuple[Offer, Refusal | None]:
         refusal = self.admission.refusal(bidder, view)
@@ -170,20 +182,46 @@ class Market:
         return Offer(made.expert, None, p_success=p * own, q=p * own, overlap=p)
 
 
+def _lost(tried: Sequence[Json]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return who has failed at a task, and the models whose servers have, each with the error.
+
+    A server that has failed once fails the next expert on it too: others are asked first.
+    """
+    said = [(one["award"]["winner"], one["outcome"]) for one in tried]
+    faults = [(bid, outcome) for bid, outcome in said if outcome["fault"]]
+    return (
+        {_name(bid): outcome["error"] for bid, outcome in said},
+        {bid["model"]: one["error"] for bid, one in faults if one["status"] != "refused"},
+    )
+
+
+def _too_late(offers: Sequence[Offer], refusals: Sequence[Refusal | None], ask: Ask) -> str:
+    """Return that nobody can meet the deadline, if somebody could without it; else ""."""
+    able = [one for one, refusal in zip(offers, refusals, strict=True) if refusal is None]
+    if ask.deadline_s is None or not able or not all(one.barred for one in able):
+        return ""
+    first = min(able, key=lambda one: one.queue_s + one.service_s)
+    wait_s = first.queue_s + first.service_s
+    return (
+        f"nobody can answer in the {ask.deadline_s:.1f} s that are left: "
+        f"{first.name}, the quickest, would need {wait_s:.1f} s"
+    )
+
+
 def _terms(bidder: Bidder, view: View, barred: tuple[str, ...]) -> Terms:
     if bidder.model is None:
         return Terms(barred=barred)
     model: Any = bidder.model
     sent = sent_to(bidder, view)
-    first_s, speed = SERVICE[model.residency]
-    load = view.busy.get(bidder.name, 0)
+    first_s, speed = SERVICE["local" if model.residency == "local" else "cloud"]
+    load = view.busy.get(model.name, 0)
     service_s = standings.expected_latency(
         view.standings, bidder.name, EXPECTED_TOKENS, first_s + EXPECTED_TOKENS / speed
     )
     return Terms(
-        cost_usd=lambda tokens: expected_cost(model, sent, round(tokens)),
+        cost_usd=lambda tokens: model.spent(sent, round(tokens)).cost_usd,
         service_s=lambda tokens: first_s + tokens / speed,
-        queue_s=load * service_s / model.slots,
+        queue_s=max(0, load - model.slots + 1) * service_s / model.slots,
         load=load,
         barred=barred,
     )

@@ -50,7 +50,7 @@ async def test_more_members_are_asked_where_they_disagree(hire: Hire) -> None:
 
 async def test_a_member_that_fails_loses_its_vote_and_not_the_meeting(hire: Hire) -> None:
     staff = hire(Members("yes"))
-    staff.server.fail("empty", "wrong_schema")
+    staff.server.fail("empty", "wrong_schema", "wrong_schema")
     state = await staff.meet(QUESTION)
     errors = [vote["error"] for vote in state["votes"]]
     assert all(errors[:2]) and errors[2:] == [None, None]

@@ -1,6 +1,7 @@
 import asyncio
 from dataclasses import replace
 
+from agora.domain.budgets import Budget, Left
 from agora.domain.contracts import Act, ActOutcome, Case
 from agora.domain.models import Spent
 from agora.team import Team
@@ -16,8 +17,8 @@ DONE = ActOutcome(result={"n": 1}, cost_usd=0.2, tokens=7)
 async def begun(team: Team, act: Act = PAID, **caps: float) -> list[str]:
     """Reserve and begin as an act does; return the budgets that have too little."""
     async with team.database.transaction() as connection:
-        for name, cap in (caps or {"day": 1.0, "task": 1.0}).items():
-            await acts.open_budget(connection, name, cap)
+        known = caps or {"day": 1.0, "task": 1.0}
+        await acts.open_budgets(connection, [Budget(name=n, cap_usd=c) for n, c in known.items()])
     async with team.database.transaction() as connection:
         if short := await acts.reserve(connection, act):
             await connection.rollback()
@@ -76,8 +77,35 @@ async def test_the_tightest_budget_decides_and_is_named(team: Team) -> None:
     assert await begun(team, day=9.0, task=0.4) == ["task"]
     assert await begun(team, PAID.but(budgets=("day", "nobody's")), day=9.0) == ["nobody's"]
     async with team.database.transaction() as connection:
-        assert await acts.left(connection, ["day", "task"]) == 0.4
-        assert await acts.left(connection, ["nobody's"]) is None
+        left = await acts.left(connection, ["day", "task", "nobody's"])
+        assert left == {"day": Left(usd=9.0), "task": Left(usd=0.4)}
+
+
+async def test_tokens_are_reserved_and_settled_like_money(team: Team) -> None:
+    act = PAID.but(tokens=60, cost_usd=0, budgets=("day",))
+    async with team.database.transaction() as connection:
+        await acts.open_budgets(connection, [Budget(name="day", cap_tokens=100)])
+    async with team.database.transaction() as connection:
+        assert await acts.reserve(connection, act) == [] and await acts.begin(connection, HERE, act)
+        assert await acts.reserve(connection, act.but(ordinal=1)) == ["day"]
+        await acts.settle(connection, act.key(HERE), DONE)
+        assert await acts.left(connection, ["day"]) == {"day": Left(tokens=93)}
+
+
+async def test_what_no_server_has_counted_is_marked_as_an_estimate(team: Team) -> None:
+    await begun(team)
+    guessed = Spent(tokens_in=3, tokens_out=2, cost_usd=0.1, is_estimate=True)
+    async with team.database.transaction() as connection:
+        await acts.settle(connection, PAID.key(HERE), None, guessed)
+    assert (await act_of(team))["is_estimate"]
+
+
+async def test_what_was_never_asked_is_no_estimate(team: Team) -> None:
+    await begun(team)
+    nothing = Spent(is_estimate=True)
+    async with team.database.transaction() as connection:
+        await acts.settle(connection, PAID.key(HERE), None, nothing)
+    assert not (await act_of(team))["is_estimate"]
 
 
 async def test_what_costs_nothing_needs_no_money(team: Team) -> None:
@@ -88,8 +116,8 @@ async def test_many_at_once_never_pass_the_cap(team: Team) -> None:
     wanted = [PAID.but(cost_usd=0.01, ordinal=n, budgets=("b", "a")) for n in range(20)]
     wanted = [act.but(budgets=act.budgets[:: 1 if act.ordinal % 2 else -1]) for act in wanted]
     async with team.database.transaction() as connection:
-        await acts.open_budget(connection, "a", 0.05)
-        await acts.open_budget(connection, "b", 1.0)
+        caps = [Budget(name="a", cap_usd=0.05), Budget(name="b", cap_usd=1.0)]
+        await acts.open_budgets(connection, caps)
 
     async def reserve(act: Act) -> list[str]:
         async with team.database.transaction() as connection:
@@ -112,12 +140,15 @@ async def test_sums_of_money_come_out_even(team: Team) -> None:
 async def test_what_a_case_has_cost_and_who_is_busy(team: Team) -> None:
     await begun(team)
     await begun(team, PAID.but(ordinal=1, actor="other@m", cost_usd=0.1))
+    await begun(team, PAID.but(ordinal=2, subject="n", actor="e@n", cost_usd=0.1))
     async with team.database.transaction() as connection:
-        assert await acts.busy(connection) == {"e@m": 1, "other@m": 1}
+        assert await acts.busy(connection) == {"m": 2, "n": 1}, "experts share a model's server"
         await acts.settle(connection, PAID.key(HERE), DONE)
-        assert await acts.busy(connection) == {"other@m": 1}
-        assert await acts.spent(connection, "case") == {"cost_usd": 0.2, "tokens": 7}
-        assert await acts.spent(connection, "another") == {"cost_usd": 0.0, "tokens": 0}
+        assert await acts.busy(connection) == {"m": 1, "n": 1}
+        spent = {"cost_usd": 0.2, "tokens": 7, "is_estimate": False}
+        assert await acts.spent(connection, "case") == spent
+        nothing = {"cost_usd": 0.0, "tokens": 0, "is_estimate": False}
+        assert await acts.spent(connection, "another") == nothing
     await ask(team, "UPDATE acts SET began_at = began_at - interval '1 hour' RETURNING 1")
     async with team.database.transaction() as connection:
         assert await acts.busy(connection) == {}, "whoever began it has died long ago"

@@ -5,7 +5,6 @@ import pytest
 
 from agora.domain import faults
 from agora.domain.faults import ModelFault
-from agora.domain.models import Vendor
 from tests.asking import NAMES, PRICES, asked, fault_of, model_of
 from tests.model_server import ModelServer
 
@@ -28,7 +27,7 @@ async def until(is_true: Callable[[], bool]) -> None:
 @BOTH
 @pytest.mark.parametrize("struck", ["hang", "keep_alive", "stall"])
 async def test_nothing_keeps_a_call_alive_beyond_its_deadline(
-    server: ModelServer, vendor: Vendor, struck: str
+    server: ModelServer, vendor: str, struck: str
 ) -> None:
     server.fail(struck)
     clock = asyncio.get_running_loop().time
@@ -41,7 +40,7 @@ async def test_nothing_keeps_a_call_alive_beyond_its_deadline(
 
 @BOTH
 async def test_a_slow_stream_ends_at_the_deadline_with_what_came(
-    server: ModelServer, vendor: Vendor
+    server: ModelServer, vendor: str
 ) -> None:
     server.manner.token_s = 0.1
     fault = await fault_of(server, vendor, deadline_s=0.5)
@@ -52,7 +51,7 @@ async def test_a_slow_stream_ends_at_the_deadline_with_what_came(
 @BOTH
 @pytest.mark.parametrize("struck", ["hang", "stall"])
 async def test_cancelling_closes_the_connection(
-    server: ModelServer, vendor: Vendor, struck: str
+    server: ModelServer, vendor: str, struck: str
 ) -> None:
     server.fail(struck)
     asking = asyncio.ensure_future(asked(server, vendor, deadline_s=60.0))
@@ -66,7 +65,7 @@ async def test_cancelling_closes_the_connection(
 
 @BOTH
 async def test_without_usage_the_cost_is_an_estimate_and_never_too_low(
-    server: ModelServer, vendor: Vendor
+    server: ModelServer, vendor: str
 ) -> None:
     server.fail("no_usage")
     reply = await asked(server, vendor)
@@ -81,7 +80,7 @@ async def test_without_usage_the_cost_is_an_estimate_and_never_too_low(
     "struck", ["reset", "cut", "no_finish", "malformed", "truncated", "error_inside"]
 )
 async def test_a_broken_stream_is_paid_as_far_as_it_came(
-    server: ModelServer, vendor: Vendor, struck: str
+    server: ModelServer, vendor: str, struck: str
 ) -> None:
     server.fail(struck)
     fault = await fault_of(server, vendor)
@@ -96,7 +95,7 @@ async def test_a_broken_stream_is_paid_as_far_as_it_came(
 @BOTH
 @pytest.mark.parametrize("struck", ["401", "404", "429", "500", "html", "html_502", "redirect"])
 async def test_what_no_model_has_seen_costs_nothing(
-    server: ModelServer, vendor: Vendor, struck: str
+    server: ModelServer, vendor: str, struck: str
 ) -> None:
     server.fail(struck)
     assert (await fault_of(server, vendor)).spent.tokens_in == 0
@@ -105,7 +104,7 @@ async def test_what_no_model_has_seen_costs_nothing(
 @BOTH
 @pytest.mark.parametrize("struck", ["500", "503", "reset_before"])
 async def test_a_fault_before_the_first_token_is_tried_once_more(
-    server: ModelServer, vendor: Vendor, struck: str
+    server: ModelServer, vendor: str, struck: str
 ) -> None:
     server.manner.retry_after = None
     server.fail(struck)
@@ -118,7 +117,7 @@ async def test_a_fault_before_the_first_token_is_tried_once_more(
 
 @BOTH
 async def test_what_the_first_attempt_may_have_cost_is_not_forgotten(
-    server: ModelServer, vendor: Vendor
+    server: ModelServer, vendor: str
 ) -> None:
     server.fail("reset_before")
     reply = await asked(server, vendor)
@@ -135,7 +134,7 @@ async def test_what_the_first_attempt_may_have_cost_is_not_forgotten(
 @BOTH
 @pytest.mark.parametrize("struck", ["401", "404", "context", "empty", "reset", "malformed"])
 async def test_what_would_fail_again_or_has_begun_is_not_tried_twice(
-    server: ModelServer, vendor: Vendor, struck: str
+    server: ModelServer, vendor: str, struck: str
 ) -> None:
     server.fail(struck)
     with pytest.raises(ModelFault):
@@ -145,7 +144,7 @@ async def test_what_would_fail_again_or_has_begun_is_not_tried_twice(
 
 @BOTH
 async def test_the_second_attempt_waits_as_long_as_the_server_asks(
-    server: ModelServer, vendor: Vendor
+    server: ModelServer, vendor: str
 ) -> None:
     server.fail("429")
     reply = await asked(server, vendor)
@@ -154,7 +153,7 @@ async def test_the_second_attempt_waits_as_long_as_the_server_asks(
 
 
 @BOTH
-async def test_a_wait_beyond_the_deadline_is_no_wait(server: ModelServer, vendor: Vendor) -> None:
+async def test_a_wait_beyond_the_deadline_is_no_wait(server: ModelServer, vendor: str) -> None:
     server.manner.retry_after = "30"
     server.fail("429")
     clock = asyncio.get_running_loop().time
@@ -166,14 +165,14 @@ async def test_a_wait_beyond_the_deadline_is_no_wait(server: ModelServer, vendor
 
 
 @BOTH
-def test_a_second_event_loop_asks_as_well(server: ModelServer, vendor: Vendor) -> None:
+def test_a_second_event_loop_asks_as_well(server: ModelServer, vendor: str) -> None:
     for _ in range(3):
         assert asyncio.run(asked(server, vendor)).text == FOX
         assert server.last.headers["connection"] == "close"
 
 
 @BOTH
-async def test_many_questions_go_at_the_same_time(server: ModelServer, vendor: Vendor) -> None:
+async def test_many_questions_go_at_the_same_time(server: ModelServer, vendor: str) -> None:
     server.manner.first_token_s = 0.3
     clock = asyncio.get_running_loop().time
     asked_at = clock()
@@ -183,7 +182,7 @@ async def test_many_questions_go_at_the_same_time(server: ModelServer, vendor: V
 
 
 @BOTH
-async def test_a_prompt_that_cannot_fit_is_not_sent(server: ModelServer, vendor: Vendor) -> None:
+async def test_a_prompt_that_cannot_fit_is_not_sent(server: ModelServer, vendor: str) -> None:
     model = model_of(server, vendor, context=512)
     fault = await fault_of(server, vendor, "word " * 1000, model=model)
     assert type(fault) is faults.ContextOverflowError
@@ -200,7 +199,7 @@ async def test_a_prompt_that_ollama_has_cut_in_silence_gives_no_answer(
 
 
 @BOTH
-async def test_a_server_that_knows_no_limit_is_stopped(server: ModelServer, vendor: Vendor) -> None:
+async def test_a_server_that_knows_no_limit_is_stopped(server: ModelServer, vendor: str) -> None:
     server.manner.script = lambda messages: "word " * 500
     server.manner.token_s = 0.002
     server.fail("overrun")

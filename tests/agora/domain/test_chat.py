@@ -10,7 +10,6 @@ from agora.domain.contracts import Act, Json
 from agora.domain.doors import opened
 from agora.domain.errors import OutsideOfActError
 from agora.domain.faults import ModelFault
-from agora.domain.models import Vendor
 from agora.domain.replies import Reply
 from tests.asking import NAMES, PRICES, asked, fault_of, model_of, settings_for
 from tests.model_server import Call, ModelServer
@@ -47,7 +46,7 @@ def saying(server: ModelServer, text: str | Call) -> None:
 
 
 @BOTH
-async def test_an_answer_costs_what_was_served(server: ModelServer, vendor: Vendor) -> None:
+async def test_an_answer_costs_what_was_served(server: ModelServer, vendor: str) -> None:
     reply = await asked(server, vendor)
     served = server.served()
     assert reply.text == FOX
@@ -60,7 +59,7 @@ async def test_an_answer_costs_what_was_served(server: ModelServer, vendor: Vend
 
 
 @BOTH
-async def test_nobody_asks_a_model_outside_of_an_act(server: ModelServer, vendor: Vendor) -> None:
+async def test_nobody_asks_a_model_outside_of_an_act(server: ModelServer, vendor: str) -> None:
     model, settings = model_of(server, vendor), settings_for(server)
     limits: Any = {"deadline_s": 1.0, "answer_tokens": 16}
     with pytest.raises(OutsideOfActError):
@@ -71,7 +70,7 @@ async def test_nobody_asks_a_model_outside_of_an_act(server: ModelServer, vendor
 
 
 @BOTH
-async def test_the_answer_arrives_piece_by_piece(server: ModelServer, vendor: Vendor) -> None:
+async def test_the_answer_arrives_piece_by_piece(server: ModelServer, vendor: str) -> None:
     server.manner.token_s = 0.01
     seen: list[str] = []
     reply = await asked(server, vendor, on_token=seen.append)
@@ -82,7 +81,7 @@ async def test_the_answer_arrives_piece_by_piece(server: ModelServer, vendor: Ve
 
 @BOTH
 @pytest.mark.parametrize("tagged", [True, False])
-async def test_thoughts_are_kept_apart(server: ModelServer, vendor: Vendor, tagged: bool) -> None:
+async def test_thoughts_are_kept_apart(server: ModelServer, vendor: str, tagged: bool) -> None:
     saying(server, "<think>\nfoxes are quick\n</think>\n\nA fox.")
     server.manner.splits_thoughts = not tagged
     seen: list[str] = []
@@ -92,7 +91,7 @@ async def test_thoughts_are_kept_apart(server: ModelServer, vendor: Vendor, tagg
 
 
 @BOTH
-async def test_an_answer_of_thoughts_alone_is_empty(server: ModelServer, vendor: Vendor) -> None:
+async def test_an_answer_of_thoughts_alone_is_empty(server: ModelServer, vendor: str) -> None:
     saying(server, "<think>foxes are")
     server.manner.splits_thoughts = False
     fault = await fault_of(server, vendor)
@@ -102,7 +101,7 @@ async def test_an_answer_of_thoughts_alone_is_empty(server: ModelServer, vendor:
 
 @BOTH
 async def test_a_text_that_only_looks_like_a_thought_is_the_answer(
-    server: ModelServer, vendor: Vendor
+    server: ModelServer, vendor: str
 ) -> None:
     saying(server, "<thin ice> and </think>")
     seen: list[str] = []
@@ -111,9 +110,7 @@ async def test_a_text_that_only_looks_like_a_thought_is_the_answer(
 
 
 @BOTH
-async def test_a_tool_is_called_and_its_result_answered(
-    server: ModelServer, vendor: Vendor
-) -> None:
+async def test_a_tool_is_called_and_its_result_answered(server: ModelServer, vendor: str) -> None:
     said = [{"role": "system", "content": "Be brief."}]
     said += [{"role": "user", "content": 'Please call add {"a": 1, "b": 2}'}]
     reply = await asked(server, vendor, said, tools=[ADD])
@@ -127,7 +124,7 @@ async def test_a_tool_is_called_and_its_result_answered(
 
 
 @BOTH
-async def test_several_calls_come_together(server: ModelServer, vendor: Vendor) -> None:
+async def test_several_calls_come_together(server: ModelServer, vendor: str) -> None:
     server.manner.script = lambda messages: [Call("add", {"a": 1}), Call("now")]
     reply = await asked(server, vendor, tools=[ADD])
     assert [(c["name"], c["arguments"]) for c in reply.tool_calls] == [
@@ -153,7 +150,7 @@ async def test_arguments_that_are_cut_off_are_not_repaired(server: ModelServer) 
         '<think>yes?</think>{"answer": "yes", "confidence": 0.5}',
     ],
 )
-async def test_an_answer_fits_the_schema(server: ModelServer, vendor: Vendor, said: str) -> None:
+async def test_an_answer_fits_the_schema(server: ModelServer, vendor: str, said: str) -> None:
     saying(server, said)
     server.manner.splits_thoughts = False
     reply = await asked(server, vendor, schema=Opinion)
@@ -171,7 +168,7 @@ async def test_an_answer_fits_the_schema(server: ModelServer, vendor: Vendor, sa
     ],
 )
 async def test_an_answer_that_does_not_fit_the_schema_is_none(
-    server: ModelServer, vendor: Vendor, struck: str, kind: type[ModelFault]
+    server: ModelServer, vendor: str, struck: str, kind: type[ModelFault]
 ) -> None:
     server.fail(struck)
     fault = await fault_of(server, vendor, schema=Opinion)
@@ -180,7 +177,7 @@ async def test_an_answer_that_does_not_fit_the_schema_is_none(
 
 
 @BOTH
-async def test_the_schema_is_told_to_the_server(server: ModelServer, vendor: Vendor) -> None:
+async def test_the_schema_is_told_to_the_server(server: ModelServer, vendor: str) -> None:
     await asked(server, vendor, schema=Opinion)
     body = server.last.body
     wanted = (

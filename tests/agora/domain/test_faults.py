@@ -10,12 +10,11 @@ from langchain_openai.chat_models.base import OpenAIRefusalError
 
 from agora.domain import diagnosis, faults
 from agora.domain.faults import ModelFault
-from agora.domain.models import Vendor
 from tests.asking import NAMES, fault_of, model_of
 from tests.model_server import ModelServer
 from tests.model_wires import REFUSALS
 
-VENDORS: tuple[Vendor, ...] = ("ollama", "openai")
+VENDORS: tuple[str, ...] = ("ollama", "openai")
 # What strikes, and what it is called; where the vendors differ, (Ollama's, OpenAI's).
 ROWS: dict[str, type[ModelFault] | tuple[type[ModelFault], type[ModelFault]]] = {
     "400": faults.RequestRefusedError,
@@ -52,7 +51,7 @@ ROWS: dict[str, type[ModelFault] | tuple[type[ModelFault], type[ModelFault]]] = 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("struck", ROWS)
-async def test_every_fault_of_a_server_has_its_name(struck: str, vendor: Vendor) -> None:
+async def test_every_fault_of_a_server_has_its_name(struck: str, vendor: str) -> None:
     row = ROWS[struck]
     kind = row[VENDORS.index(vendor)] if isinstance(row, tuple) else row
     deadline_s = 0.3 if kind is faults.TimedOutError else 1.0
@@ -70,7 +69,7 @@ def test_every_refusal_of_the_server_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-async def test_a_closed_port_is_unreachable_and_costs_nothing(vendor: Vendor) -> None:
+async def test_a_closed_port_is_unreachable_and_costs_nothing(vendor: str) -> None:
     with ModelServer(models=NAMES.values()) as server:
         with socket.socket() as closed:  # bound, but it does not listen
             closed.bind(("127.0.0.1", 0))
@@ -105,7 +104,7 @@ async def test_a_missing_ollama_model_names_the_command_that_fetches_it() -> Non
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("struck", ["429", "503"])
-async def test_what_the_server_says_about_waiting_is_known(struck: str, vendor: Vendor) -> None:
+async def test_what_the_server_says_about_waiting_is_known(struck: str, vendor: str) -> None:
     with ModelServer(models=NAMES.values(), faults=[struck], retry_after="17") as server:
         assert (await fault_of(server, vendor)).retry_after_s == 17.0
 
@@ -121,7 +120,7 @@ async def test_a_refusal_beside_the_content_is_repeated() -> None:
     ("kind", "retryable", "opens", "unhealthy"),
     [
         (faults.UnreachableError, True, False, True),
-        (faults.RateLimitedError, True, False, False),
+        (faults.RateLimitedError, True, False, True),
         (faults.ServerFailedError, True, False, True),
         (faults.CutShortError, True, False, True),
         (faults.WrongKeyError, False, True, True),

@@ -4,7 +4,7 @@ import pytest
 
 from agora.domain import settings as configuration
 from agora.domain.errors import SettingsError
-from agora.domain.models import SHIPPED, Catalogue, Vendor, expected_cost, family_of, tokens_of
+from agora.domain.models import SHIPPED, Catalogue, family_of, most_spent, tokens_of
 from agora.domain.servers import is_private, ollama_url
 
 
@@ -118,7 +118,7 @@ def test_a_host_is_completed_as_ollama_does(host: str, url: str) -> None:
 def test_an_address_that_is_none_names_its_setting(
     tmp_path: Path, variable: str, value: str
 ) -> None:
-    vendor: Vendor = "ollama" if variable == "OLLAMA_HOST" else "openai"
+    vendor: str = "ollama" if variable == "OLLAMA_HOST" else "openai"
     with pytest.raises(SettingsError, match=r"ollama\.host|openai\.base_url"):
         catalogue(tmp_path, **{variable: value}).model(vendor, "gpt-4o")
 
@@ -149,7 +149,9 @@ def test_a_message_shows_no_password(tmp_path: Path) -> None:
 
 def test_costs_follow_the_prices_and_the_cache(tmp_path: Path) -> None:
     model = catalogue(tmp_path).model("openai", "gpt-4o")
-    assert expected_cost(model, 1_000_000, 100_000) == pytest.approx(2.5 + 1.0)
+    assert model.spent(1_000_000, 100_000).cost_usd == pytest.approx(2.5 + 1.0)
+    most = most_spent(model, 750_000, 100_000)
+    assert (most.tokens_in, most.cost_usd) == (1_000_000, pytest.approx(2.5 + 1.0))
     assert model.spent(1_000_000, 0, cached=400_000).cost_usd == pytest.approx(1.5 + 0.5)
     assert model.spent(10, 0, cached=99).cost_usd == pytest.approx(10 * 1.25 / 1e6)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agora.domain.budgets import Budget
 from agora.domain.contracts import Act, ActOutcome, Case, Json
 from agora.domain.doors import require_act
 from agora.domain.errors import (
@@ -43,7 +44,7 @@ async def here(team: Team) -> Case:
     wanted = Claim("ledger", "", "tests", "", timedelta(seconds=30))
     async with team.database.transaction() as connection:
         token = await claims.claim(connection, wanted, "ledger", {})
-        await acts.open_budget(connection, "day", 1.0)
+        await acts.open_budgets(connection, [Budget(name="day", cap_usd=1.0)])
     here = Case("ledger", "ledger", "tests", token)
     case.set(here)
     return here

@@ -40,7 +40,7 @@ async def test_a_private_task_goes_to_the_local_model(hire: Hire) -> None:
 async def test_a_task_whose_budget_is_too_small_is_refused(hire: Hire) -> None:
     staff = hire(local=(), cloud=True)
     outcome = await staff.ask(QUESTION, budget_usd=0.0001)
-    assert outcome["status"] == "refused" and "the budget has 0.0001 left" in outcome["error"]
+    assert outcome["status"] == "refused" and "the budget of this task has 0.0001 left" in outcome["error"]
     assert not staff.server.exchanges and not await ask(staff.team, "SELECT FROM acts")
 
 
