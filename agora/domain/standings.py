@@ -135,6 +135,16 @@ def health(state: Json, bidder: str) -> float:
     return breakers.health(_server(state, bidder))
 
 
+def server(state: Json, model: str, now_s: float | None = None) -> Json:
+    """Return what people want to know of a model's server: breaker, health, why it rests."""
+    known: Json | None = state["servers"].get(model)
+    return {
+        "breaker": breakers.breaker(known, now_s),
+        "health": breakers.health(known),
+        "why": breakers.why_open(known),
+    }
+
+
 def breaker(state: Json, bidder: str, now_s: float | None = None) -> breakers.Breaker:
     """Return whether its server may be asked: closed, open, or half_open for one try."""
     return breakers.breaker(_server(state, bidder), now_s)

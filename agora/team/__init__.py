@@ -18,6 +18,7 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.answering import Answering
 from agora.team.asking import Asking
+from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.holding import Holding
@@ -47,6 +48,7 @@ class Team:
     answering: Answering
     meeting: Meeting
     learning: Learning
+    calibrating: Calibrating
     tooling: Tooling
     watching: Watching
     changing: Changing
@@ -77,6 +79,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         answering=Answering(settings, database, asking, market, library, tooling),
         meeting=Meeting(asking, market, library),
         learning=Learning(settings, database, market, recalling, watching),
+        calibrating=Calibrating(settings, database, asking, market),
         tooling=tooling,
         watching=watching,
         changing=changing,

@@ -13,6 +13,7 @@ from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import SettingsError
 from agora.domain.experts import BUILT_IN, LIBRARIAN, Bidder, Expert
 from agora.domain.faults import ContextOverflowError
+from agora.domain.models import tokens_of
 from agora.domain.roster import Discovered, discover
 from agora.domain.settings import Settings
 from agora.team.admission import Admission, Refusal, View, sent_to
@@ -103,6 +104,18 @@ class Market:
         """Return every bidder with its record, for people."""
         state = await self.standings()
         return [_entry(one, state) for one in await self.bidders()]
+
+    async def offered(self) -> list[Json]:
+        """Return every model that can be asked: its price, its load, its server's health."""
+        async with self.database.transaction() as connection:
+            busy, state = await acts.busy(connection), await self._folded(connection)
+        now_s = self.clock().timestamp()
+        return [
+            model.as_json()
+            | standings.server(state, model.name, now_s)
+            | {"busy": busy.get(model.name, 0), "server": model.server}
+            for model in (await self.models()).models
+        ]
 
     async def hold(
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None = None
@@ -249,7 +262,17 @@ def _entry(bidder: Bidder, state: Json) -> Json:
         "right": right,
         "outcomes": outcomes,
         "p_success": standings.p_success(state, bidder.name, overlap, 1.0)[0],
+        "cost_usd": _usual_cost(bidder),
     }
+
+
+def _usual_cost(bidder: Bidder) -> float:
+    """Return what an answer of 200 tokens to 100 costs in USD, the expert's prompt included."""
+    if bidder.model is None:
+        return 0.0
+    model: Any = bidder.model
+    sent = 100 + tokens_of(bidder.expert.system)
+    return float(model.spent(sent, round(EXPECTED_TOKENS)).cost_usd)
 
 
 def _name(bid: Json) -> str:

@@ -9,12 +9,14 @@ import typer
 from agora.app.cli import (
     approvals,
     ask,
+    calibrate,
     db,
     demo,
     doctor,
     experts,
     fix,
     log,
+    models,
     resume,
     stats,
     tools,
@@ -38,6 +40,8 @@ app.add_typer(approvals.app, name="approvals")
 app.command("resume")(resume.resume)
 app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
+app.command("models")(models.models)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(tools.app, name="tools")
 app.add_typer(log.app, name="log")
 app.command("stats")(stats.stats)

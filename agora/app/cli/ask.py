@@ -1,5 +1,6 @@
 """agora ask: one task, answered."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +18,13 @@ def ask(
     text: Annotated[str, typer.Argument(help="The question or task; - reads it from stdin.")],
     urgent: Annotated[bool, typer.Option("--urgent", help="Convene the war room.")] = False,
     budget: Annotated[float | None, typer.Option(min=0, help="At most so many USD.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--budget-tokens", min=0, help="At most so many tokens.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="What matters: quality, cost, latency, compliance, …")
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose budget and memory.")] = "default",
     private: Annotated[bool, typer.Option("--private", help="No model in the cloud.")] = False,
     thread: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
     domain: Annotated[str | None, typer.Option(help="Instead of guessing it.")] = None,
@@ -32,6 +40,9 @@ def ask(
         "text": sys.stdin.read() if text == "-" else text,
         "urgency": "urgent" if urgent else "normal",
         "budget_usd": budget,
+        "budget_tokens": tokens,
+        "policy": policy,
+        "tenant": tenant,
         "deadline_s": deadline,
         "domain": domain,
         "labels": ["private"] if private else [],
@@ -60,10 +71,12 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
 def _check(fields: output.Json) -> None:
     from agora.domain.contracts import AgentTask
     from agora.domain.errors import UsageError
+    from agora.domain.routing import rules
+    from agora.domain.settings import load
 
     if not fields["text"].strip():
         raise UsageError("the question is empty", 'agora ask "what does this project do?"')
-    AgentTask.read(fields)
+    rules(AgentTask.read(fields), load(os.environ))
 
 
 class _Hearing:
@@ -116,6 +129,7 @@ def _plain(
     told = {name: outcome[name] for name in names}
     told |= {"sources": outcome["evidence"], "bids": bids, "thread_id": thread_id}
     told |= {"task_id": state["task"]["id"], "cached": outcome["cached"]}
+    told |= {"cost_is_estimate": outcome["is_estimate"], "tried": state.get("tried") or []}
     told |= {"confidence": outcome["confidence"], "ruling": state.get("ruling")}
     if outcome["status"] != "answered":
         error = {"code": outcome["status"], "message": outcome["error"] or outcome["answer"]}
@@ -133,7 +147,8 @@ def _print(outcome: output.Json, thread_id: str, written: str) -> None:
     if outcome["status"] != "answered":
         return
     by = f"{outcome['expert']}" + (f" on {outcome['model']}" if outcome["model"] else "")
-    cost = "from memory" if outcome["cached"] else f"{outcome['cost_usd']:.4f} USD"
+    about = "about " if outcome["is_estimate"] else ""
+    cost = "from memory" if outcome["cached"] else f"{about}{outcome['cost_usd']:.4f} USD"
     seconds = f"{outcome['latency_s']:.1f} s, " if outcome["latency_s"] else ""
     sure = f"confidence {outcome['confidence']:.2f}"
     output.note(f"— {by}, {sure}, {cost}, {seconds}thread {thread_id}")
