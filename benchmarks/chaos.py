@@ -51,7 +51,7 @@ FAULTS = (
     *("error_inside", "finish_error", "done_load", "empty", "length", "filtered", "refused"),
     *("wrong_schema", "prose", "bad_call", "parts", "null_choices", "filtered_first"),
     *("twice_finished", "no_done", "glued", "torn", "crlf"),
-    *("no_usage", "usage_null", "usage_zero", "usage_everywhere"),
+    *("no_usage", "usage_null", "usage_zero", "usage_everywhere", "usage_cut"),
 )
 CANNOT_HAPPEN = {("openai", "done_load"), ("ollama", "refused"), ("ollama", "parts")}
 
