@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PENNY = 1e-9  # USD; what a sum of floating-point prices may be off
@@ -21,6 +21,7 @@ class Books:
     served: float
     difference: float  # recorded - served, where nothing is marked as an estimate
     estimated: float  # recorded where something is
+    off: int  # such bookings that are not what was served
     below: int  # estimates that are less than what was served
     paid_twice: int  # answers that came whole, and were asked for again
 
@@ -30,7 +31,7 @@ class Books:
         return Books(**fields)
 
 
-NOTHING = Books(0.0, 0.0, 0.0, 0.0, 0, 0)
+NOTHING = Books(0.0, 0.0, 0.0, 0.0, 0, 0, 0)
 
 
 def compare(
@@ -47,7 +48,7 @@ def compare(
     ids = {text: task for task, text in texts.items()}
     for one in seen:
         served[ids[_task_of(one)], one["body"]["model"]] += one["usd"]
-    books = NOTHING + Books(0.0, 0.0, 0.0, 0.0, 0, _repeated(seen))
+    books = replace(NOTHING, paid_twice=_repeated(seen))
     for pair in {*booked, *served}:
         books += _of_pair(booked[pair], served[pair])
     return books
@@ -56,8 +57,9 @@ def compare(
 def _of_pair(acts: list[Mapping[str, Any]], served: float) -> Books:
     recorded = sum(act["usd"] for act in acts)
     if any(act["is_estimate"] for act in acts):
-        return Books(recorded, served, 0.0, recorded, int(recorded < served - PENNY), 0)
-    return Books(recorded, served, recorded - served, 0.0, 0, 0)
+        return Books(recorded, served, 0.0, recorded, 0, int(recorded < served - PENNY), 0)
+    off = recorded - served
+    return Books(recorded, served, off, 0.0, int(abs(off) > PENNY), 0, 0)
 
 
 def _task_of(exchange: Mapping[str, Any]) -> str:

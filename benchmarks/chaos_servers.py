@@ -60,7 +60,8 @@ def started(name: str) -> Iterator[Vendor]:
 
 def solve(messages: Sequence[Mapping[str, Any]]) -> str:
     """Answer the task that stands in the prompt, and nothing else that does."""
-    task = str(messages[-1]["content"]).rpartition("<task>\n")[2]
+    said = "\n".join(str(one["content"]) for one in messages)
+    task = said.rpartition("<task>\n")[2]
     found = re.search(r"Reply with exactly: (.+)", task)
     return found[1] if found else "I see no task."
 

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
-from tests.model_oddities import ODDITIES, RESPONSES, torn
+from tests.model_oddities import CUT, ODDITIES, RESPONSES, torn
 from tests.model_wires import REFUSALS, Call, Json, OllamaWire, OpenAIWire, Wire, filled
 
 Message = Mapping[str, Any]
@@ -158,7 +158,7 @@ class Answer:
     async def _parts(
         self, wire: Wire, fault: str | None, text: str, calls: list[Call]
     ) -> AsyncIterator[bytes]:
-        yield wire.start()
+        yield (b"\xef\xbb\xbf" if fault == "bom" else b"") + wire.start()
         while fault == "keep_alive":
             yield wire.keep_alive()
             await asyncio.sleep(0.05)
@@ -212,8 +212,9 @@ class Answer:
         tokens = pieces(text)
         usage = (self.exchange.tokens_in, len(tokens))
         # What a server says of its own counts is no usage where the fault is in the counts.
-        is_counted = wire.reports_usage and not fault.startswith(("half", "usage_null", "usage_ze"))
-        self._count(tokens_out=len(tokens), usage_sent=is_counted)
+        is_counted = wire.reports_usage and fault not in (*CUT, "usage_null", "usage_zero")
+        written = len(tokens) // 2 if fault in CUT else len(tokens)
+        self._count(tokens_out=written, usage_sent=is_counted)
         parts, end = [wire.token(token) for token in tokens], wire.end("stop", usage)
         return torn([*parts, end]) if fault == "torn" else ODDITIES[fault](wire, parts, end)
 

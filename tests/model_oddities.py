@@ -95,6 +95,10 @@ def _usage_everywhere(wire: Wire, parts: Parts, end: bytes) -> Parts:
     return [part[:-3] + so_far for part in parts] + [end]
 
 
+def _cut_while_counting(wire: Wire, parts: Parts, end: bytes) -> Parts:
+    return _usage_everywhere(wire, parts[: len(parts) // 2], b"")
+
+
 def _no_usage_fields(wire: Wire, parts: Parts, end: bytes) -> Parts:
     """Send usage whose fields are missing or null."""
     if isinstance(wire, OllamaWire):
@@ -110,8 +114,10 @@ def _zero_usage(wire: Wire, parts: Parts, end: bytes) -> Parts:
     return [*parts, zero.replace(b'"prompt_tokens":', b'"prompt_tokens":0,"had":')]
 
 
+CUT = ("half_character", "usage_cut")
+"""Oddities that end in the middle of the answer."""
 ODDITIES: dict[str, Odd] = {
-    "bom": lambda wire, parts, end: [b"\xef\xbb\xbf", *parts, end],
+    "bom": lambda wire, parts, end: [*parts, end],  # it stands before the head of the stream
     "crlf": lambda wire, parts, end: [one.replace(b"\n", b"\r\n") for one in (*parts, end)],
     "twice_finished": _twice,
     "half_character": _half_a_character,
@@ -122,6 +128,7 @@ ODDITIES: dict[str, Odd] = {
     "filtered_first": _filtered_first,
     "null_choices": _null_choices,
     "usage_everywhere": _usage_everywhere,
+    "usage_cut": _cut_while_counting,
     "usage_null": _no_usage_fields,
     "usage_zero": _zero_usage,
     "no_done": lambda wire, parts, end: [*parts, end.replace(b"data: [DONE]\n\n", b"")],

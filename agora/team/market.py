@@ -30,7 +30,8 @@ EXPECTED_TOKENS = 200.0
 """Length of an answer that is being worked on, of which nothing more is known."""
 SERVICE: Mapping[str, tuple[float, float]] = {"local": (0.5, 30.0), "cloud": (1.0, 80.0)}
 """Seconds to the first token, and tokens a second, of a server never seen before."""
-
+SHORT = 8
+"""A task is short where so many of it fit into a context: what overflows it is something else."""
 SLOW_HINT = "allow more time (--deadline), or add a model, or slots to one in models.yaml"
 
 
@@ -172,15 +173,18 @@ class Market:
             now_s=self.clock().timestamp(),
             may_probe=task.urgency == "normal" and "side_effects" not in task.labels,
             traits=difficulty.traits(task.text),
+            is_again=bool(tried),
         )
-        too_small = self._overflowed(tried)
+        too_small = self._overflowed(task, tried)
         return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
 
-    def _overflowed(self, tried: Sequence[Json]) -> int:
+    def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
+        """Return the largest context that was too small; a short task says nothing of contexts."""
         sizes = {model.name: model.context for model in self._found.models} if self._found else {}
         failed = (one for one in tried if one["outcome"]["fault"] == ContextOverflowError.code)
         found = [sizes.get(one["award"]["winner"]["model"], 0) for one in failed]
-        return max(found, default=0)
+        most = max(found, default=0)
+        return most if tokens_of(task.text) * SHORT > most else 0
 
     async def _offer(self, bidder: Bidder, view: View) -> tuple[Offer, Refusal | None]:
         refusal = self.admission.refusal(bidder, view)

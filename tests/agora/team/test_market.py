@@ -216,3 +216,16 @@ async def test_a_fault_of_the_server_is_no_wrong_answer(hire: Hire, fault: str) 
     staff.server.fail(fault, fault)
     await staff.ask(QUESTION)
     assert all(event["right"] is not False for event in await staff.events("outcome.judged"))
+
+
+@pytest.mark.parametrize(("words", "is_barred"), [(10, False), (15_000, True)])
+async def test_a_long_task_that_overflowed_goes_to_no_smaller_context(
+    hire: Hire, words: int, is_barred: bool
+) -> None:
+    market = hire(cloud=True).team.market
+    overflow = {"fault": "context_overflow", "error": "too long", "status": "failed"}
+    tried = [{"award": {"winner": {"expert": "risk", "model": CLOUD}}, "outcome": overflow}]
+    task = AgentTask(id="t", text="word " * words)
+    sold = await market.hold(task, {"mix": market.mix(task)}, tried)
+    said = [bid.reasons for bid in sold.auction.bids if bid.model == "qwen3:8b"]
+    assert all("is too small for this task" in "".join(one) for one in said) is is_barred
