@@ -15,12 +15,34 @@ CURVE_MUSD = (0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1, 1.5, 2.5, 4, 6, 10, 16, 
 
 
 @dataclass(frozen=True)
+class Ends:
+    """What the auction is judged by, as the graded tasks say: who is cheapest, strongest, best."""
+
+    low: Replay
+    high: Replay
+    best_fixed: Replay  # the one that gained most on the graded tasks
+    is_pair: bool
+
+
+@dataclass(frozen=True)
 class Choice:
     """What the auction chose for a question, and how surely the strongest beats the cheapest."""
 
     row: Row
     model: Replay | None
     score: float
+    ends: Ends
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether the data says what came of it, and of the best fixed expert."""
+        asked = (self.ends.best_fixed, self.model or self.ends.best_fixed)
+        return all(one.name in self.row.right for one in asked)
+
+    @property
+    def is_judged_by_both(self) -> bool:
+        """Return whether the data says what the cheapest and the strongest made of it."""
+        return all(one.name in self.row.right for one in (self.ends.low, self.ends.high))
 
 
 def folds(rows: Sequence[Row], seed: int) -> list[tuple[list[Row], list[Row]]]:
@@ -32,28 +54,40 @@ def folds(rows: Sequence[Row], seed: int) -> list[tuple[list[Row], list[Row]]]:
     ]
 
 
-def ends(market: Market, state: Json, learned: Sequence[Row]) -> tuple[Replay, Replay]:
-    """Return the cheapest and the strongest bidder, by what was learned."""
-    tokens = {one.name: mean(row.tokens[one.name] for row in learned) for one in market.models}
-    priced = {one.name: one.cost_musd(learned[0], tokens[one.name]) for one in market.models}
-    cheapest = min(
-        market.models, key=lambda one: (priced[one.name], one.service_s(tokens[one.name]))
-    )
-    strongest = max(market.models, key=lambda one: state["bidders"][one.bidder]["right"])
-    return cheapest, strongest
+def ends(market: Market, state: Json, learned: Sequence[Row], task: Row) -> Ends:
+    """Return the ends of a market by what was learned; `task` gives the size of a usual one."""
+    high = market.strongest(state)
+    best = market.best_fixed(learned) if learned else high
+    return Ends(market.cheapest(state, task), high, best, len(market.models) == 2)
 
 
 def choose(
-    market: Market, state: Json, rows: Sequence[Row], low: Replay, high: Replay
+    market: Market, state: Json, rows: Sequence[Row], learned: Sequence[Row]
 ) -> list[Choice]:
     """Return the auction's choice for each row."""
-    return [_choice(market, state, row, low, high) for row in rows]
+    at = ends(market, state, learned, [*learned, *rows][0])
+    return [_choice(market, state, row, at) for row in rows]
 
 
-def _choice(market: Market, state: Json, row: Row, low: Replay, high: Replay) -> Choice:
+def _choice(market: Market, state: Json, row: Row, at: Ends) -> Choice:
     model, held = market.hold(state, row)
-    p = {bid.model: bid.p_success for bid in held.bids}
-    return Choice(row, model, p[high.name] - p[low.name])
+    q = {bid.model: bid.q for bid in held.bids}
+    return Choice(row, model, q[at.high.name] - q[at.low.name], at)
+
+
+def earned(choices: Sequence[Choice], value_musd: float) -> Json:
+    """Return accuracy, m$ and gain over the best fixed expert, per task."""
+    asked = [(one.row, one.model) for one in choices if one.model]
+    spent = sum(model.cost_musd(row, row.tokens[model.name]) for row, model in asked)
+    price = 1 / value_musd
+    return {
+        "accuracy": sum(row.right[model.name] for row, model in asked) / len(choices),
+        "cost_musd": spent / len(choices),
+        "gain": mean(
+            one.row.utility(one.model, price) - one.row.utility(one.ends.best_fixed, price)
+            for one in choices
+        ),
+    }
 
 
 def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, seed: int) -> Json:
@@ -61,11 +95,11 @@ def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, see
     market, sums = Market(models, value_musd), dict[str, list[float]]()
     for learned, tested in folds(rows, seed):
         state = calibrated(learned, models)
-        low, high = ends(market, state, learned)
-        fixed = {"cheapest": low, "strongest": high, "best_fixed": market.best_fixed(learned)}
-        for at, row in enumerate(tested):
+        at = ends(market, state, learned, learned[0])
+        fixed = {"cheapest": at.low, "strongest": at.high, "best_fixed": at.best_fixed}
+        for number, row in enumerate(tested):
             chosen = {"auction": market.hold(state, row)[0], **fixed}
-            chosen["random"] = models[(at * 7919 + seed) % len(models)]
+            chosen["random"] = models[(number * 7919 + seed) % len(models)]
             for name, model in chosen.items():
                 sums.setdefault(name, []).append(row.utility(model, 1 / value_musd))
     found = {name: mean(values) for name, values in sums.items()}
@@ -78,7 +112,7 @@ def quality(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
     top = [0.0, 0.0]
     for learned, tested in folds(rows, seed):
         state = calibrated(learned, models)
-        _, high = ends(Market(models, 1.0), state, learned)
+        high = Market(models, 1.0).strongest(state)
         for row in tested:
             _add(top, row, high)
             for value in CURVE_MUSD:
@@ -114,16 +148,22 @@ def pair(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
     found = []
     for learned, tested in folds(rows, seed):
         market, state = Market(models, 10.0), calibrated(learned, models)
-        low, high = ends(market, state, learned)
-        found.append(recovered(choose(market, state, tested, low, high), low, high))
+        found.append(recovered(choose(market, state, tested, learned)))
     names = ("apgr", "cpt50", "cpt80")
     return {name: mean(fold[name] for fold in found) for name in names}
 
 
-def recovered(choices: Sequence[Choice], low: Replay, high: Replay) -> Json:
-    """Return how the gap between two bidders closes as those of high score go to the stronger."""
+def recovered(choices: Sequence[Choice]) -> Json:
+    """Return how the gap between two bidders closes as those of high score go to the stronger.
+
+    Nothing where there is no gap to close.
+    """
     ordered = sorted(choices, key=lambda one: -one.score)
-    steps = [one.row.right[high.name] - one.row.right[low.name] for one in ordered]
+    steps = [
+        one.row.right[one.ends.high.name] - one.row.right[one.ends.low.name] for one in ordered
+    ]
+    if sum(steps) <= 0:
+        return {}
     gap, share = sum(steps), [0.0]
     for step in steps:
         share.append(share[-1] + step / gap)

@@ -17,6 +17,8 @@ Event = Mapping[str, Any]
 
 PROBE_EVERY = 50
 """A bidder that fell, or whose server is sick, is tried on one task in so many."""
+SOUND = 0.9
+"""Health from which a server needs no probes: with less it may lose every task, and never recover."""
 GRADED_TASKS = 50
 """So many graded outcomes of a bidder make hope needless."""
 EXPLORING_TASKS = 1000
@@ -46,8 +48,8 @@ def step(state: Json, event: Event) -> Json:
 
 
 def _record(state: Json, bidder: str) -> Json:
-    found: Json = state["bidders"].get(bidder, {})
-    return NEW | found
+    found: Json = state["bidders"].get(bidder, NEW)
+    return found if len(found) == len(NEW) else NEW | found  # an older version kept less
 
 
 def _server(state: Json, bidder: str) -> Json | None:
@@ -159,5 +161,6 @@ def is_probe_due(state: Json, bidder: str) -> bool:
     rested = state["tasks"] - record["last_task"]
     if credit.is_spent(record):
         return bool(rested >= credit.PROBE_EVERY)
-    is_away = record["is_fallen"] or health(state, bidder) < 0.5
-    return bool(is_away and rested >= PROBE_EVERY)
+    if rested < PROBE_EVERY:
+        return False
+    return bool(record["is_fallen"] or health(state, bidder) < SOUND)
