@@ -9,8 +9,6 @@ from agora.domain.contracts import Json
 from benchmarks.routing_replay import Market, Replay, Row, calibrated, shuffled
 
 FOLDS = 5
-VALUES_MUSD = (0.25, 10.0)
-"""Thrift and quality first: what a right answer is worth, in m$."""
 CURVE_MUSD = (0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1, 1.5, 2.5, 4, 6, 10, 16, 30, 60, 150, 1000)
 
 
@@ -108,20 +106,24 @@ def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, see
 
 def quality(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
     """Return the quality–cost curve, and the cost of being as good as the strongest (and 95 %)."""
-    points = {value: [0.0, 0.0] for value in CURVE_MUSD}
-    top = [0.0, 0.0]
+    sums = {value: [0.0, 0.0] for value in CURVE_MUSD}
+    top, singles = [0.0, 0.0], {one.name: [0.0, 0.0] for one in models}
     for learned, tested in folds(rows, seed):
         state = calibrated(learned, models)
         high = Market(models, 1.0).strongest(state)
         for row in tested:
             _add(top, row, high)
+            for model in models:
+                _add(singles[model.name], row, model)
             for value in CURVE_MUSD:
-                _add(points[value], row, Market(models, value).hold(state, row)[0])
-    curve = [(cost / len(rows), right / len(rows)) for cost, right in points.values()]
+                _add(sums[value], row, Market(models, value).hold(state, row)[0])
+    curve = [(cost / len(rows), right / len(rows)) for cost, right in sums.values()]
     cost, right = top[0] / len(rows), top[1] / len(rows)
+    points = {name: (sum_[0] / len(rows), sum_[1] / len(rows)) for name, sum_ in singles.items()}
+    points["random"] = (mean(x for x, _ in points.values()), mean(y for _, y in points.values()))
     return {
         "curve": curve,
-        "strongest": (cost, right),
+        "points": points | {"always-strongest": (cost, right)},
         "equal": cost_of(curve, right) / cost,
         "nearly": cost_of(curve, 0.95 * right) / cost,
     }

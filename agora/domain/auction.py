@@ -95,7 +95,7 @@ def offer(
     service_s = standings.expected_latency(state, name, tokens, terms.service_s(tokens))
     q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
     p = terms.claimed_p
-    if p is None:
+    if p is None or not standings.is_believed(state, name):
         p = standings.optimism(q, n, standings.exploration(state, name))
     return Offer(
         expert=expert,
@@ -130,7 +130,7 @@ def score_usd(offer: Offer, stakes: Stakes) -> float:
 def hold(offers: Sequence[Offer], stakes: Stakes) -> Auction:
     """Return the auction's bids, best first, and its award.
 
-    Nobody wins below 0, and a probe that is due wins before all. Health, breakers and spent credit
+    Nobody wins below 0, and a probe that is due wins before all. Health and breakers
     never leave a task without its last usable expert: where nobody else wins, they do not count.
     Equal scores go to the likelier, with hope and without, then the cheaper, then by name.
     """

@@ -18,7 +18,7 @@ Event = Mapping[str, Any]
 PROBE_EVERY = 50
 """A bidder that fell, or whose server is sick, is tried on one task in so many."""
 SOUND = 0.9
-"""Health from which a server needs no probes: with less it may lose every task, and never recover."""
+"""Health from which a server needs no probes: with less it may lose all tasks for good."""
 GRADED_TASKS = 50
 """So many graded outcomes of a bidder make hope needless."""
 EXPLORING_TASKS = 1000
@@ -137,6 +137,11 @@ def health(state: Json, bidder: str) -> float:
     return breakers.health(_server(state, bidder))
 
 
+def is_believed(state: Json, bidder: str) -> bool:
+    """Return whether a bidder may bid with a claim of its own: not when it has boasted."""
+    return not credit.is_spent(_record(state, bidder))
+
+
 def breaker(state: Json, bidder: str, now_s: float | None = None) -> breakers.Breaker:
     """Return whether its server may be asked: closed, open, or half_open for one try."""
     return breakers.breaker(_server(state, bidder), now_s)
@@ -147,20 +152,14 @@ def resting(state: Json, bidder: str, now_s: float | None = None) -> tuple[str, 
 
     None of it may leave a task without any expert: the auction overrules it for the last one.
     """
-    reasons = []
-    if credit.is_spent(_record(state, bidder)):
-        reasons.append(f"claimed more than it could do; tried on 1 task in {credit.PROBE_EVERY}")
-    if breaker(state, bidder, now_s) == "open":
-        reasons.append(breakers.why_open(_server(state, bidder)))
-    return tuple(reasons)
+    is_open = breaker(state, bidder, now_s) == "open"
+    return (breakers.why_open(_server(state, bidder)),) if is_open else ()
 
 
 def is_probe_due(state: Json, bidder: str) -> bool:
     """Return whether a bidder that lost its share should be tried on this task."""
     record = _record(state, bidder)
     rested = state["tasks"] - record["last_task"]
-    if credit.is_spent(record):
-        return bool(rested >= credit.PROBE_EVERY)
     if rested < PROBE_EVERY:
         return False
     return bool(record["is_fallen"] or health(state, bidder) < SOUND)
