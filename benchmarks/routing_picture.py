@@ -39,7 +39,8 @@ def draw(path: Path, curve: Sequence[Point], others: Mapping[str, Point]) -> Non
         low=floor(min(right for _, right in points) * 20 - 0.2) / 20,
         high=ceil(max(right for _, right in points) * 20 + 0.2) / 20,
     )
-    path.write_text(_page([*_axes(scale), *_curve(scale, curve), *_named(scale, curve, others)]))
+    parts = [*_axes(scale), *_curve(scale, curve), *_named(scale, curve, others)]
+    path.write_text(_page(parts), "utf-8")
 
 
 def _page(parts: Sequence[str]) -> str:
@@ -79,8 +80,8 @@ def _curve(scale: Scale, curve: Sequence[Point]) -> Iterator[str]:
 
 
 def _named(scale: Scale, curve: Sequence[Point], others: Mapping[str, Point]) -> Iterator[str]:
-    """Draw each point with its name where it hides nothing that is there already."""
-    places = {name: scale.at(point) for name, point in others.items()}
+    """Draw each point with its names where they hide nothing that is there already."""
+    places = {", ".join(names): scale.at(point) for point, names in _by_place(others).items()}
     line = [scale.at(point) for point in sorted(curve)]
     taken = [_around(place, 6) for place in [*places.values(), *_between(line)]]
     top = max(sorted(curve), key=lambda point: point[1])
@@ -91,6 +92,13 @@ def _named(scale: Scale, curve: Sequence[Point], others: Mapping[str, Point]) ->
         if name != NAME:
             yield f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="4.5" fill="{colour}"/>'
         yield _text((box[0], box[3] - 4), name, fill=colour)
+
+
+def _by_place(others: Mapping[str, Point]) -> dict[Point, list[str]]:
+    found: dict[Point, list[str]] = {}
+    for name, point in others.items():
+        found.setdefault(point, []).append(name)
+    return found
 
 
 def _around(place: Point, gap: float) -> Box:
