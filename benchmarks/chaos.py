@@ -31,13 +31,14 @@ from agora.domain.errors import AgoraError  # noqa: E402
 from agora.domain.settings import load  # noqa: E402
 from agora.team import Team  # noqa: E402
 from benchmarks.chaos_ledger import ACTS, NOTHING, Books, compare  # noqa: E402
-from benchmarks.chaos_servers import PRICES, VENDORS, Vendor, started  # noqa: E402
+from benchmarks.chaos_servers import PRICES, VENDORS, Vendor, prices, started  # noqa: E402
 from graphs.task import graph as task_graph  # noqa: E402
 from memory.checkpoints import open_saver  # noqa: E402
 from memory.database import EmbeddedPostgres  # noqa: E402
 
-TASKS, AT_A_TIME, SHARE = 20, 20, 0.3
+TASKS, AT_A_TIME, SHARE = 12, 20, 0.3
 ALL_TASKS, WARM_UP = 500, 60
+DEAR = 20.0  # so many times the usual price makes the sound vendor the second choice
 URGENT_EVERY = 5  # so many of the tasks go to the war room, whose members keep to a schema
 DEADLINE_S, GRACE_S = 6.0, 1.0
 ANSWERED = 0.995
@@ -104,7 +105,7 @@ class Stage:
 
     vendors: dict[str, Vendor]
     postgres: str
-    home: str
+    home: Path
     seed: int
     verbose: bool
     _scenes: int = field(default=0, init=False)
@@ -114,10 +115,14 @@ class Stage:
     ) -> Row:
         """Run tasks on a team and a database of their own, while faults strike the vendors."""
         self._scenes += 1
-        for vendor in self.vendors.values():
-            vendor.strike(strikes.get(vendor.name, ()), SHARE, self.seed * 1000 + self._scenes)
-        url = self._database(keep_as)
-        team = agora.team.assemble(load({}, **self._settings(url)))
+        dear = {name: DEAR if strikes and name not in strikes else 1.0 for name in VENDORS}
+        for name, vendor in self.vendors.items():
+            seed = self.seed * 1000 + self._scenes
+            vendor.strike(strikes.get(name, ()), SHARE, seed, dear[name])
+        url, home = self._database(keep_as), self.home / "-".join(sorted(strikes))
+        home.mkdir(exist_ok=True)
+        (home / "models.yaml").write_text(yaml.safe_dump(entries(dear)))
+        team = agora.team.assemble(load({}, **self._settings(url, home)))
         agora.team.current = lambda: team
         try:
             async with open_saver(await team.database.url()) as saver:
@@ -148,8 +153,8 @@ class Stage:
             compare(acts, seen, texts),
         )
 
-    def _settings(self, url: str) -> dict[str, Any]:
-        named: dict[str, Any] = {"database.url": url, "home": self.home}
+    def _settings(self, url: str, home: Path) -> dict[str, Any]:
+        named: dict[str, Any] = {"database.url": url, "home": home}
         named |= {"ollama.host": self.vendors["ollama"].url, "ollama.models": (*PRICES["ollama"],)}
         named |= {"openai.base_url": f"{self.vendors['openai'].url}/v1"}
         named |= {"openai.models": (*PRICES["openai"],), "openai.api_key": "sk-chaos"}
@@ -290,7 +295,6 @@ async def main(seed: int, faults: Sequence[str], tasks: int, verbose: bool) -> d
     """Set up everything once, and measure."""
     with tempfile.TemporaryDirectory(prefix="agora-chaos-") as folder, ExitStack() as stack:
         vendors = {name: stack.enter_context(started(name)) for name in VENDORS}
-        _write_prices(Path(folder) / "models.yaml")
         postgres = EmbeddedPostgres(Path(folder) / "postgres")
         url = await postgres.url()
         with psycopg.connect(url, autocommit=True) as connection:
@@ -300,24 +304,23 @@ async def main(seed: int, faults: Sequence[str], tasks: int, verbose: bool) -> d
         print(HEAD)
         try:
             found = figures(
-                *await perform(Stage(vendors, url, folder, seed, verbose), faults, tasks)
+                *await perform(Stage(vendors, url, Path(folder), seed, verbose), faults, tasks)
             )
         finally:
             await postgres.stop()
     return found
 
 
-def _write_prices(path: Path) -> None:
+def entries(dear: Mapping[str, float]) -> dict[str, Any]:
+    """Return a models.yaml with each vendor's prices, so many times as dear as usual."""
     traits = {"capabilities": ["tools", "json"], "slots": 8, "context": 32768}
-    entries = {
-        name: traits | {"family": name.partition("-")[0], "usd_in": usd_in, "usd_out": usd_out}
-        for name, (usd_in, usd_out) in PRICES["ollama"].items()
+    return {
+        vendor: {
+            name: traits | {"family": name.partition("-")[0], "usd_in": usd_in, "usd_out": usd_out}
+            for name, (usd_in, usd_out) in prices(vendor, times).items()
+        }
+        for vendor, times in dear.items()
     }
-    cloud = {
-        name: traits | {"family": name, "usd_in": usd_in, "usd_out": usd_out}
-        for name, (usd_in, usd_out) in PRICES["openai"].items()
-    }
-    path.write_text(yaml.safe_dump({"ollama": entries, "openai": cloud}))
 
 
 if __name__ == "__main__":

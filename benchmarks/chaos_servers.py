@@ -25,6 +25,13 @@ VENDORS = tuple(PRICES)
 TOKEN_S = 0.002
 
 
+def prices(vendor: str, dear: float) -> dict[str, tuple[float, float]]:
+    """Return a vendor's prices, so many times as dear as usual."""
+    return {
+        name: (dear * usd_in, dear * usd_out) for name, (usd_in, usd_out) in PRICES[vendor].items()
+    }
+
+
 @dataclass(frozen=True)
 class Vendor:
     """One vendor's server, and how it is told what shall strike."""
@@ -34,10 +41,10 @@ class Vendor:
     orders: IO[str]
     replies: IO[str]
 
-    def strike(self, faults: Sequence[str], share: float, seed: int) -> None:
+    def strike(self, faults: Sequence[str], share: float, seed: int, dear: float) -> None:
         """Let these faults strike a share of the coming requests, and forget all that was seen."""
-        print(json.dumps({"faults": faults, "share": share, "seed": seed}), file=self.orders)
-        self.orders.flush()
+        order = {"faults": faults, "share": share, "seed": seed, "prices": prices(self.name, dear)}
+        print(json.dumps(order), file=self.orders, flush=True)
         assert self.replies.readline().strip() == "ready"
 
     def exchanges(self) -> list[dict[str, Any]]:

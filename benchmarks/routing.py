@@ -48,6 +48,8 @@ def _run(ask: argparse.Namespace) -> None:
     begin = time.monotonic()
     models, rows = read_models(ask.data), read_rows(ask.data)
     learned = read_rows(ask.learn) if ask.learn else None
+    if learned is not None and not any(row.right for row in learned):
+        raise UnreadableError(f"{ask.learn} hides outcomes: --learn needs graded rows")
     if learned is None and not all(row.right for row in rows):
         raise UnreadableError(f"{ask.data} hides outcomes: name graded rows with --learn")
     figures = routed(models, learned, rows, ask)
@@ -75,7 +77,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=4, help="streams of the online parts")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    ask = parser.parse_args()
+    unknown = set(ask.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--parts has no {', '.join(sorted(unknown))}, but {', '.join(PARTS)}")
+    if ask.value <= 0 or ask.seeds < 1:
+        parser.error("--value must be above 0, and --seeds 1 or more")
+    return ask
 
 
 # Route: learn from one folder, choose for another, which may hide its outcomes.

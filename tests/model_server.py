@@ -15,7 +15,8 @@ no_usage.
 
 `python -m tests.model_server` runs it as a process of its own; `GET /exchanges` then tells what it
 has seen. Each line of its standard input is JSON with what strikes from then on, and forgets what
-was seen: `{"faults": ["500", "reset"], "share": 0.3, "seed": 1}`; it is answered by a line.
+was seen: `{"faults": ["500", "reset"], "share": 0.3, "seed": 1}`, perhaps with `prices`; it is
+answered by a line.
 """
 
 import argparse
@@ -247,7 +248,9 @@ def obey_orders(server: ModelServer) -> None:
     """Print the URL, then do what each line of the standard input says."""
     print(server.url, flush=True)  # noqa: T201
     for line in sys.stdin:
-        server.fault = struck_by(**json.loads(line))
+        order = json.loads(line)
+        server.manner.prices |= order.pop("prices", {})
+        server.fault = struck_by(**order)
         server.exchanges.clear()
         print("ready", flush=True)  # noqa: T201
 
