@@ -101,6 +101,13 @@ class StageSettings(_Section):
     lease_s: float = Field(gt=0)
 
 
+class WorkerSettings(_Section):
+    """How many jobs a worker does at once, and how often it says that it lives, in seconds."""
+
+    concurrency: int = Field(ge=1, le=50)
+    heartbeat_s: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -115,6 +122,7 @@ class Settings(_Section):
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings
+    worker: WorkerSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

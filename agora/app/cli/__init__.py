@@ -18,6 +18,7 @@ from agora.app.cli import (
     resume,
     stats,
     tools,
+    worker,
 )
 from agora.app.cli.output import INTERRUPTED, fail
 
@@ -41,6 +42,7 @@ app.command("experts")(experts.experts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(log.app, name="log")
 app.command("stats")(stats.stats)
+app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
 
 
