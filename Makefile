@@ -7,7 +7,7 @@ STAMP := .venv/installed
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
 BENCHMARKS = overhead $(if $(DATA),repair gate routing)
 
-.PHONY: setup programs demo ask test check bench studio lock clean
+.PHONY: setup programs tested-with demo ask test check bench studio lock clean
 .NOTPARALLEL:
 
 setup: programs $(STAMP)
@@ -16,6 +16,10 @@ setup: programs $(STAMP)
 programs:
 	@command -v git >/dev/null || scripts/add_packages git || true
 	@command -v bwrap >/dev/null || scripts/add_packages bubblewrap || true
+
+# Only the tests need these.
+tested-with:
+	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
 
 $(BIN)/uv:
 	@scripts/make_venv
@@ -31,10 +35,10 @@ demo: setup
 ask: $(STAMP)
 	@$(BIN)/agora ask $(ARGS)
 
-test: setup
+test: setup tested-with
 	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
 
-check: setup
+check: setup tested-with
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

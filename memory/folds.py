@@ -15,7 +15,7 @@ BATCH = 1000
 # is over for good; the cursor goes by (xid, id), for with the id alone it would still skip.
 NEXT = f"""
 SELECT xid, id, kind, at, correlation_id, body FROM events
-WHERE kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
+WHERE channel = '' AND kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY xid, id LIMIT {BATCH}
 """

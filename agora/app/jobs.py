@@ -12,13 +12,15 @@ from typing import Any
 
 import structlog
 from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
+from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Status
-from psycopg import OperationalError
+from psycopg_pool import AsyncConnectionPool
 
 from agora import team
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
+from agora.team.relaying import Relaying
+from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
 CONNECTIONS = 3
@@ -28,7 +30,7 @@ STALLED_BEATS = 3
 MOST_TRIES = 5
 """How many workers one job may take along before it is given up."""
 AGAIN_S = 5.0
-"""How long a worker waits for a database that has gone."""
+"""How long a worker waits before it begins again what has failed, such as a database."""
 PATIENCE_S = 10.0
 """How long running jobs may take to end when a worker is told to stop; then they are cancelled."""
 
@@ -99,11 +101,20 @@ periodic("retry_stalled", "* * * * * */5", retry_stalled)
 @asynccontextmanager
 async def connected() -> AsyncIterator[None]:
     """Let jobs be put in line, on the database of the running team."""
-    url = await team.current().database.url()
-    pool = PsycopgConnector(conninfo=url, min_size=1, max_size=CONNECTIONS)
-    with app.replace_connector(pool):
-        async with app.open_async():
+    pool = AsyncConnectionPool(
+        await team.current().database.url(),
+        min_size=1,
+        max_size=CONNECTIONS,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+    )
+    try:
+        await pool.open()
+        with app.replace_connector(PsycopgConnector()):
+            await app.open_async(pool)
             yield
+    finally:
+        await pool.close()
 
 
 @dataclass
@@ -129,25 +140,42 @@ class Tally:
 
 
 async def work(runs: Runs, concurrency: int, tally: Tally) -> None:
-    """Do jobs until cancelled; those that run may still end, but not for long."""
+    """Do jobs, and what goes on all the time, until cancelled; jobs that run may still end."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_ever(lambda: _work(runs, concurrency, tally), "jobs"))
+        for name, going_on in always():
+            group.create_task(_ever(going_on, name))
+
+
+def always() -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+    """Return what goes on all the time; of all workers one does it, and the others stand by."""
+    stream = team.current().stream
+    found: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+    if isinstance(stream.delivery, RedisStreams):
+        found.append(("relay", Relaying(stream, stream.delivery).run))
+    return found
+
+
+async def _ever(going_on: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
     while True:
         try:
-            async with connected():
-                await _work(runs, concurrency, tally)
-        except (ConnectorException, OperationalError) as error:
-            log.error("the database is gone", again_in_s=AGAIN_S, error=str(error))
+            await going_on()
+        except Exception as error:
+            # Whatever it dies of, a database that is gone or a rival, it is begun again.
+            log.error(f"{name}: begun again", again_in_s=AGAIN_S, error=str(error))
         await asyncio.sleep(AGAIN_S)
 
 
 async def _work(runs: Runs, concurrency: int, tally: Tally) -> None:
     beat_s = team.current().settings.worker.heartbeat_s
-    await app.run_worker_async(
-        concurrency=concurrency,
-        additional_context={"runs": runs},
-        delete_jobs="successful",
-        install_signal_handlers=False,
-        shutdown_graceful_timeout=PATIENCE_S,
-        update_heartbeat_interval=beat_s,
-        stalled_worker_timeout=STALLED_BEATS * beat_s,
-        worker_middleware=[tally],
-    )
+    async with connected():
+        await app.run_worker_async(
+            concurrency=concurrency,
+            additional_context={"runs": runs},
+            delete_jobs="successful",
+            install_signal_handlers=False,
+            shutdown_graceful_timeout=PATIENCE_S,
+            update_heartbeat_interval=beat_s,
+            stalled_worker_timeout=STALLED_BEATS * beat_s,
+            worker_middleware=[tally],
+        )

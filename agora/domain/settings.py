@@ -12,6 +12,7 @@ from agora.domain.errors import SettingsError
 SHIPPED = Path(__file__).parents[2] / "config" / "local.yaml"
 OWN_NAMES = {
     "DATABASE_URL": "database.url",
+    "REDIS_URL": "redis.url",
     "OLLAMA_HOST": "ollama.host",
     "OPENAI_API_KEY": "openai.api_key",
     "OPENAI_BASE_URL": "openai.base_url",
@@ -29,6 +30,12 @@ class DatabaseSettings(_Section):
 
     url: SecretStr | None = None
     connections: int = Field(default=8, ge=2, le=40)
+
+
+class RedisSettings(_Section):
+    """Where Redis is; without a URL events travel by PostgreSQL alone."""
+
+    url: SecretStr | None = None
 
 
 class OllamaSettings(_Section):
@@ -77,6 +84,14 @@ class MemorySettings(_Section):
     answers_days: float = Field(gt=0)
 
 
+class StreamSettings(_Section):
+    """How long events are kept: days of the stream, seconds of a temporary channel."""
+
+    days: float = Field(gt=0)
+    channel_s: float = Field(gt=0)
+    lease_s: float = Field(gt=0)
+
+
 class RepairSettings(_Section):
     """When a tool is worth a repair, and how long a search may take."""
 
@@ -113,12 +128,14 @@ class Settings(_Section):
 
     home: Path | None = None
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     ollama: OllamaSettings
     openai: OpenAISettings
     auction: AuctionSettings
     budget: BudgetSettings
     execution: ExecutionSettings
     memory: MemorySettings
+    stream: StreamSettings
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings
@@ -127,7 +144,7 @@ class Settings(_Section):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
-        given = (self.database.url, self.openai.api_key)
+        given = (self.database.url, self.redis.url, self.openai.api_key)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     @property

@@ -27,10 +27,12 @@ from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.recalling import Recalling
 from agora.team.repairing import Repairing
+from agora.team.stream import Stream
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.database import Database, choose_postgres
 from memory.decisions import Decisions
+from memory.deliveries import choose_delivery
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Team:
     settings: Settings
     clock: Clock
     database: Database
+    stream: Stream
     holding: Holding
     acting: Acting
     market: Market
@@ -70,6 +73,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         settings=settings,
         clock=clock,
         database=database,
+        stream=Stream(database, choose_delivery(settings, database), settings.stream),
         holding=Holding(database),
         acting=acting,
         market=market,
@@ -115,4 +119,5 @@ async def opened() -> AsyncIterator[Team]:
     try:
         yield team
     finally:
+        await team.stream.delivery.close()
         await team.database.close()

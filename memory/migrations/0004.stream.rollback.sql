@@ -1,0 +1,2 @@
+DROP TABLE stream_origin, pulses, cursors;
+ALTER TABLE events DROP channel;
