@@ -168,8 +168,7 @@ class Database:
     async def close(self) -> None:
         """Close the pool, if anything was asked."""
         if self._ringing is not None:
-            self._ringing.cancel()
-            await asyncio.wait({self._ringing})
+            await end(self._ringing)
             self._ringing = None
         if self._pool is not None:
             await self._pool.close()
@@ -195,6 +194,23 @@ class Database:
                     raise
                 self._pool = pool
             return self._pool
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if the running task was cancelled: what goes on for ever must ask.
+
+    Python 3.11 loses a cancellation that comes in the moment of the database's answer.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
 
 
 async def _check(connection: Rows) -> None:

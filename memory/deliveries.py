@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, OperationalError
 from agora.domain.errors import DatabaseError
 from agora.domain.settings import Settings
 from memory import events
-from memory.database import STREAM, Database
+from memory.database import STREAM, Database, end, heed_cancellation
 from memory.events import Batch, Cursor, Wanted
 
 LOOK_S = 1.0
@@ -56,6 +56,7 @@ class Outbox:
                 if batch.events or left_s <= 0:
                     return batch
                 after = batch.end
+                heed_cancellation()
                 await _wait(bell, min(left_s, SETTLE_S if batch.is_unsettled else LOOK_S))
 
     async def take(self, group: str, wanted: Wanted, after: Cursor, wait_s: float) -> Batch:
@@ -68,8 +69,7 @@ class Outbox:
     async def close(self) -> None:
         """Stop listening."""
         if self._listening:
-            self._listening.cancel()
-            await asyncio.wait({self._listening})
+            await end(self._listening)
             self._listening = None
 
     @asynccontextmanager

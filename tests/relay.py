@@ -24,5 +24,5 @@ async def relay() -> None:
         await Relaying(current.stream, current.stream.delivery).run()
 
 
-RedisStreams.add = add  # type: ignore[method-assign]
+RedisStreams.add = add  # type: ignore[method-assign, assignment]
 asyncio.run(relay())

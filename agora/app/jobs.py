@@ -20,6 +20,7 @@ from agora import team
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.team.relaying import Relaying
+from memory.database import heed_cancellation
 from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
@@ -163,6 +164,7 @@ async def _ever(going_on: Callable[[], Coroutine[Any, Any, None]], name: str) ->
         except Exception as error:
             # Whatever it dies of, a database that is gone or a rival, it is begun again.
             log.error(f"{name}: begun again", again_in_s=AGAIN_S, error=str(error))
+        heed_cancellation()
         await asyncio.sleep(AGAIN_S)
 
 

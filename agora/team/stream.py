@@ -13,7 +13,7 @@ from psycopg import OperationalError
 from agora.domain.errors import ClaimLostError
 from agora.domain.settings import StreamSettings
 from memory import cursors, events
-from memory.database import Database
+from memory.database import Database, end, heed_cancellation
 from memory.deliveries import Delivery
 from memory.events import Batch, Cursor, Event, Wanted
 
@@ -51,6 +51,7 @@ class Stream:
         if after is None:
             after = await self.end()
         while True:
+            heed_cancellation()
             batch = await self.delivery.read(wanted, after, WAIT_S)
             for event in batch.events:
                 yield event
@@ -101,8 +102,7 @@ class Stream:
         try:
             yield consumer
         finally:
-            holding.cancel()
-            await asyncio.wait({holding})
+            await end(holding)
             await consumer.leave()
 
 
@@ -126,6 +126,7 @@ class Consumer:
 
     async def next(self, wait_s: float = WAIT_S) -> Batch:
         """Return the next events, waiting for the first of them for so long."""
+        heed_cancellation()
         batch = await self.delivery.take(self.group, self.wanted, self.position, wait_s)
         self.position = batch.end
         return batch
@@ -146,6 +147,7 @@ class Consumer:
                 found = await cursors.hold(connection, self.group, self.holder, start, self._lease)
             if found is not None:
                 return found
+            heed_cancellation()
             await asyncio.sleep(self.settings.lease_s / 5)
 
     async def keep_holding(self) -> None:
