@@ -20,6 +20,7 @@ WHERE name = %(name)s AND holder = %(holder)s AND (xid, id) < (%(xid)s::xid8, %(
 """
 IS_HELD = "SELECT FROM cursors WHERE name = %s AND holder = %s"
 LEAVE = "UPDATE cursors SET expires_at = '-infinity' WHERE name = %s AND holder = %s"
+IS_READ = "SELECT FROM cursors WHERE name = %s AND expires_at > clock_timestamp()"
 FIND = "SELECT xid, id FROM cursors WHERE name = %s"
 
 
@@ -52,6 +53,11 @@ async def move(connection: Rows, name: str, holder: str, to: Cursor) -> bool:
 async def leave(connection: Rows, name: str, holder: str) -> None:
     """Let another one of the group read at once."""
     await connection.execute(LEAVE, [name, holder])
+
+
+async def is_read(connection: Rows, name: str) -> bool:
+    """Return whether somebody reads for a group now."""
+    return (await connection.execute(IS_READ, [name])).rowcount == 1
 
 
 async def find(connection: Rows, name: str) -> Cursor | None:

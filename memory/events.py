@@ -14,11 +14,6 @@ NOTE = f"""
 WITH unflushed AS ({UNFLUSHED})
 INSERT INTO events (correlation_id, kind, body, channel) SELECT %s, %s, %s, %s FROM unflushed
 """
-# As one value: two hundred rows would take the driver longer than all the rest of a stage.
-NEWEST = """
-SELECT coalesce(json_agg(json_build_object('kind', kind, 'body', body) ORDER BY id), '[]') AS all
-FROM (SELECT id, kind, body FROM events WHERE kind = ANY(%s) ORDER BY id DESC LIMIT %s) AS newest
-"""
 # Certain is what no transaction still open can come before; see memory/folds.py.
 CERTAIN = "xid < pg_snapshot_xmin(pg_current_snapshot())"
 READ = f"""
@@ -32,6 +27,11 @@ NARROWED = {
 }
 ENDING = " ORDER BY xid, id LIMIT %(limit)s"
 END = f"SELECT xid, id FROM events WHERE {CERTAIN} ORDER BY xid DESC, id DESC LIMIT 1"
+NEWEST = f"""
+SELECT xid, id, at, correlation_id, kind, body, channel FROM events
+WHERE kind = ANY(%(kinds)s) AND correlation_id NOT LIKE %(but)s AND channel = '' AND {CERTAIN}
+ORDER BY xid DESC, id DESC LIMIT %(limit)s
+"""
 UNCERTAIN = f"SELECT EXISTS (SELECT FROM events WHERE NOT {CERTAIN}) AS is_there"
 
 
@@ -109,10 +109,11 @@ async def note(
     connection.has_told = True
 
 
-async def newest(connection: Rows, kinds: list[str], limit: int) -> list[Row]:
-    """Return `kind` and `body` of the newest events of some kinds, oldest first."""
-    row = await (await connection.execute(NEWEST, [kinds, limit])).fetchone()
-    return list(row["all"]) if row else []
+async def newest(connection: Rows, kinds: Sequence[str], limit: int, *, but: str) -> list[Event]:
+    """Return the newest certain events of some kinds, oldest first, but those of some cases."""
+    given = {"kinds": list(kinds), "limit": limit, "but": f"{but}%"}
+    rows = await (await connection.execute(NEWEST, given)).fetchall()
+    return [event_of(row) for row in reversed(rows)]
 
 
 async def read(connection: Rows, wanted: Wanted, after: Cursor, limit: int = 500) -> Batch:

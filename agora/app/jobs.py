@@ -151,7 +151,8 @@ async def work(runs: Runs, concurrency: int, tally: Tally) -> None:
 def always() -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
     """Return what goes on all the time; of all workers one does it, and the others stand by."""
     stream = team.current().stream
-    found: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+    found: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]
+    found = [("pulse", team.current().pulsing.run)]
     if isinstance(stream.delivery, RedisStreams):
         found.append(("relay", Relaying(stream, stream.delivery).run))
     return found

@@ -92,6 +92,13 @@ class StreamSettings(_Section):
     lease_s: float = Field(gt=0)
 
 
+class PulseSettings(_Section):
+    """When a pulse is due: after so many seconds, or so many events."""
+
+    every_s: float = Field(gt=0)
+    after_events: int = Field(ge=1)
+
+
 class RepairSettings(_Section):
     """When a tool is worth a repair, and how long a search may take."""
 
@@ -136,6 +143,7 @@ class Settings(_Section):
     execution: ExecutionSettings
     memory: MemorySettings
     stream: StreamSettings
+    pulse: PulseSettings
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings

@@ -25,6 +25,7 @@ from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
+from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
 from agora.team.repairing import Repairing
 from agora.team.stream import Stream
@@ -50,6 +51,7 @@ class Team:
     answering: Answering
     meeting: Meeting
     learning: Learning
+    pulsing: Pulsing
     tooling: Tooling
     watching: Watching
     changing: Changing
@@ -69,11 +71,12 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
     recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, admission)
+    stream = Stream(database, choose_delivery(settings, database), settings.stream)
     return Team(
         settings=settings,
         clock=clock,
         database=database,
-        stream=Stream(database, choose_delivery(settings, database), settings.stream),
+        stream=stream,
         holding=Holding(database),
         acting=acting,
         market=market,
@@ -81,6 +84,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         answering=Answering(settings, database, asking, market, library, tooling),
         meeting=Meeting(asking, market, library),
         learning=Learning(settings, database, market, recalling, watching),
+        pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
         changing=changing,

@@ -15,6 +15,7 @@ from agora.app.cli import (
     experts,
     fix,
     log,
+    pulse,
     resume,
     stats,
     tools,
@@ -41,6 +42,7 @@ app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(log.app, name="log")
+app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
