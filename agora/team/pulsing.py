@@ -30,6 +30,8 @@ GROUP, OWN = "pulse", "pulse-"
 """The consumers that make pulses; and how their own cases begin, which no pulse tells of."""
 ITSELF = "events"
 """The author of a pulse that no model has written."""
+PROMPT = 0.98
+"""So much of the interval is waited, that what has happened is told before it ends."""
 TRIES = 2
 """Models that are asked for one pulse, at most."""
 SINCE_WORDS = 60
@@ -58,9 +60,9 @@ class Pulsing:
                 if count >= after_events or (count and clock() >= due_at):
                     await self.make()
                     await consumer.acknowledge(batch.end)
-                    count, due_at = 0, clock() + every_s
+                    count, due_at = 0, clock() + PROMPT * every_s
                 elif clock() >= due_at:
-                    due_at = clock() + every_s
+                    due_at = clock() + PROMPT * every_s
 
     async def make(self, *, by_model: bool = True) -> Pulse | None:
         """Sum up what is new and keep it; None: nothing is.
