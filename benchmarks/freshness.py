@@ -77,7 +77,7 @@ async def trickle(team: Team, count: int, every_s: float, chance: random.Random)
 
 async def bursts(team: Team, count: int) -> list[float]:
     """Return the seconds from the last event of each burst to the pulse that holds it."""
-    lags = []
+    lags: list[float] = []
     # A worker that begins sums up whatever is there; only then it counts.
     await until_held(team, {await publish(team, "first"): time.monotonic()}, 60)
     for burst in range(count):

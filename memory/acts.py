@@ -51,7 +51,7 @@ FROM acts WHERE case_id = %s
 """
 TOTAL = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens
-FROM acts
+FROM (SELECT cost_usd, tokens FROM acts UNION ALL SELECT cost_usd, tokens FROM act_totals) AS every
 """
 LEFT = """
 SELECT min(cap_usd - reserved_usd - spent_usd)::float8 AS usd FROM budgets WHERE name = ANY(%s)

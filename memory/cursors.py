@@ -19,7 +19,7 @@ UPDATE cursors SET xid = %(xid)s::xid8, id = %(id)s
 WHERE name = %(name)s AND holder = %(holder)s AND (xid, id) < (%(xid)s::xid8, %(id)s)
 """
 IS_HELD = "SELECT FROM cursors WHERE name = %s AND holder = %s"
-LEAVE = "UPDATE cursors SET expires_at = '-infinity' WHERE name = %s AND holder = %s"
+LEAVE = "UPDATE cursors SET expires_at = clock_timestamp() WHERE name = %s AND holder = %s"
 IS_READ = "SELECT FROM cursors WHERE name = %s AND expires_at > clock_timestamp()"
 FIND = "SELECT xid, id FROM cursors WHERE name = %s"
 

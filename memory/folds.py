@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 
 from memory.database import UNFLUSHED, Rows
 
-START = "INSERT INTO folds (name) VALUES (%s) ON CONFLICT DO NOTHING"
+START = "INSERT INTO folds (name, kinds) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 READ = "SELECT xid, id, state FROM folds WHERE name = %s"
 LOCK = f"{READ} FOR UPDATE"
 BATCH = 1000
@@ -21,7 +21,7 @@ ORDER BY xid, id LIMIT {BATCH}
 """
 STORE = f"""
 WITH unflushed AS ({UNFLUSHED})
-UPDATE folds SET xid = %s::xid8, id = %s, state = %s FROM unflushed WHERE name = %s
+UPDATE folds SET xid = %s::xid8, id = %s, state = %s, kinds = %s FROM unflushed WHERE name = %s
 """
 FORGET = "DELETE FROM folds WHERE name = %s"
 
@@ -36,7 +36,7 @@ async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> 
     """
     fold = await (await connection.execute(READ, [name])).fetchone()
     if fold is None:
-        await connection.execute(START, [name])
+        await connection.execute(START, [name, kinds])
     elif not await _next(connection, fold, kinds):
         return dict(fold["state"])
     fold = await (await connection.execute(LOCK, [name])).fetchone()
@@ -48,7 +48,7 @@ async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> 
         fold = rows[-1]
         if len(rows) < BATCH:
             break
-    await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), name])
+    await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), kinds, name])
     return state
 
 

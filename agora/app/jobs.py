@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from agora import team
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
+from agora.app.upkeep import tidy_if_due
 from agora.team.relaying import Relaying
 from memory.database import heed_cancellation
 from memory.redis_streams import RedisStreams
@@ -97,6 +98,7 @@ async def retry_stalled(runs: Runs) -> None:
 job("go_on", go_on)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
+periodic("upkeep", "*/10 * * * *", tidy_if_due)
 
 
 @asynccontextmanager

@@ -99,6 +99,14 @@ class PulseSettings(_Section):
     after_events: int = Field(ge=1)
 
 
+class UpkeepSettings(_Section):
+    """How often is tidied up, in hours, and for how many days what is over is kept."""
+
+    every_h: float = Field(gt=0)
+    acts_days: float = Field(ge=1)
+    checkpoints_days: float = Field(ge=0)
+
+
 class RepairSettings(_Section):
     """When a tool is worth a repair, and how long a search may take."""
 
@@ -144,6 +152,7 @@ class Settings(_Section):
     memory: MemorySettings
     stream: StreamSettings
     pulse: PulseSettings
+    upkeep: UpkeepSettings
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings

@@ -62,6 +62,7 @@ class Pulsing:
                     await consumer.acknowledge(batch.end)
                     count, due_at = 0, clock() + PROMPT * every_s
                 elif clock() >= due_at:
+                    await consumer.acknowledge(batch.end)
                     due_at = clock() + PROMPT * every_s
 
     async def make(self, *, by_model: bool = True) -> Pulse | None:

@@ -1,2 +1,3 @@
-DROP TABLE stream_origin, pulses, cursors;
+ALTER TABLE folds DROP kinds;
+DROP TABLE upkeeps, act_totals, stream_origin, pulses, cursors;
 ALTER TABLE events DROP channel;

@@ -27,3 +27,23 @@ CREATE TABLE pulses (
 -- Tells a Redis that serves two databases from one that serves ours.
 CREATE TABLE stream_origin (id text NOT NULL);
 INSERT INTO stream_origin VALUES (gen_random_uuid()::text);
+
+-- What upkeep leaves of acts that are long over, and when it was last done.
+CREATE TABLE act_totals (
+    day      date NOT NULL,
+    kind     text NOT NULL,
+    subject  text NOT NULL,
+    actor    text NOT NULL,
+    status   text NOT NULL,
+    acts     bigint NOT NULL,
+    cost_usd numeric NOT NULL,
+    tokens   bigint NOT NULL,
+    PRIMARY KEY (day, kind, subject, actor, status)
+);
+CREATE TABLE upkeeps (
+    at     timestamptz PRIMARY KEY DEFAULT clock_timestamp(),
+    report jsonb NOT NULL
+);
+
+-- Which kinds a fold reads: these events are kept, so that it can be computed again.
+ALTER TABLE folds ADD kinds text[] NOT NULL DEFAULT '{}';

@@ -19,6 +19,7 @@ from agora.app.cli import (
     resume,
     stats,
     tools,
+    upkeep,
     worker,
 )
 from agora.app.cli.output import INTERRUPTED, fail
@@ -44,6 +45,7 @@ app.add_typer(tools.app, name="tools")
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
+app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
 
