@@ -110,10 +110,6 @@ class RedisStreams:
         except ResponseError:  # there is no stream yet, or none any more
             return Cursor()
 
-    async def forget(self, channel: str) -> None:
-        """Let a temporary channel vanish now."""
-        await self._try(lambda: self.client.delete(channel))
-
     async def ensure_ours(self) -> None:
         """Raise SettingsError if this Redis holds the events of another database."""
         async with self.outbox.database.autocommit() as connection:

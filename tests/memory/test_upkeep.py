@@ -140,6 +140,21 @@ async def test_the_history_of_recent_checkpoints_is_kept(team: Team, saver: Any)
             assert await upkeep.remove(connection, SWEEPS[name], kept) == Freed()
 
 
+async def test_what_is_kept_of_the_history_can_still_be_read(team: Team, saver: Any) -> None:
+    graph = looping(saver, 8, 900)
+    await graph.ainvoke({}, thread("one"), durability="sync")
+    before = [one async for one in graph.aget_state_history(thread("one"))]
+    age = """UPDATE checkpoints SET checkpoint = jsonb_set(checkpoint, '{ts}', '"2020-01-01"')
+             WHERE checkpoint_id < %s RETURNING 1"""
+    await ask(team, age, before[3].config["configurable"]["checkpoint_id"])
+    async with team.database.autocommit() as connection:
+        for name in CHECKPOINTS:
+            limits = LIMITS | {"history": timedelta(days=1)}
+            assert (await upkeep.remove(connection, SWEEPS[name], limits)).rows
+    after = [one async for one in graph.aget_state_history(thread("one"))]
+    assert [one.values for one in after] == [one.values for one in before[:4]]
+
+
 async def test_the_thread_of_a_living_run_is_left_alone(team: Team, saver: Any) -> None:
     graph = looping(saver, 5, 900)
     await graph.ainvoke({}, thread("one"), durability="sync")

@@ -334,6 +334,13 @@ async def test_what_consumers_acknowledge_leaves_the_list_of_redis(
             assert client.xpending("knowledge_stream", "readers")["pending"] == 3
             await consumer.acknowledge(seen[1])
             assert client.xpending("knowledge_stream", "readers")["pending"] == 1
+        other = replace(live.stream.delivery, consumer="another process")  # type: ignore[type-var]
+        async with replace(live.stream, delivery=other).consume("readers") as consumer:
+            assert await heard(aiter(consumer), 1) == ["c"]
+            (left,) = client.xpending_range("knowledge_stream", "readers", "-", "+", 9)
+            assert left["consumer"] == "another process", "it has claimed what was left"
+            await consumer.acknowledge(seen[2])
+            assert client.xpending("knowledge_stream", "readers")["pending"] == 0
 
 
 @through_redis
