@@ -4,11 +4,11 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/installed
+WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
-ALONE = overhead chaos budget_race
-BENCHMARKS = $(ALONE) $(if $(DATA),repair gate routing)
+BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing)
 
-.PHONY: setup programs demo ask test check bench studio lock clean
+.PHONY: setup programs tested-with demo ask test check bench studio lock clean
 .NOTPARALLEL:
 
 setup: programs $(STAMP)
@@ -17,6 +17,10 @@ setup: programs $(STAMP)
 programs:
 	@command -v git >/dev/null || scripts/add_packages git || true
 	@command -v bwrap >/dev/null || scripts/add_packages bubblewrap || true
+
+# Only the tests need these.
+tested-with:
+	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
 
 $(BIN)/uv:
 	@scripts/make_venv
@@ -32,10 +36,10 @@ demo: setup
 ask: $(STAMP)
 	@$(BIN)/agora ask $(ARGS)
 
-test: setup
+test: setup tested-with
 	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
 
-check: setup
+check: setup tested-with
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -44,7 +48,7 @@ check: setup
 bench: setup
 	@failed=0; for benchmark in $(BENCHMARKS); do \
 		echo "== $$benchmark"; \
-		data=(--data "$(DATA)/$$benchmark"); [[ " $(ALONE) " != *" $$benchmark "* ]] || data=(); \
+		data=(); [[ " $(WITHOUT_DATA) " == *" $$benchmark "* ]] || data=(--data "$(DATA)/$$benchmark"); \
 		$(BIN)/python "benchmarks/$$benchmark.py" "$${data[@]}" $(ARGS) || failed=1; \
 	done; exit $$failed
 

@@ -68,7 +68,7 @@ FROM acts WHERE case_id = %s
 """
 TOTAL = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens
-FROM acts
+FROM (SELECT cost_usd, tokens FROM acts UNION ALL SELECT cost_usd, tokens FROM act_totals) AS every
 """
 LEFT = """
 SELECT name, (cap_usd - reserved_usd - spent_usd)::float8 AS usd,

@@ -86,6 +86,7 @@ async def claim(connection: Rows, wanted: Claim, correlation_id: str, told: Any)
     """Return the fencing token and tell the stream; None: another holds the thread, or is ahead."""
     row_of = asdict(wanted) | {"correlation_id": correlation_id, "told": Jsonb(told)}
     row = await (await connection.execute(CLAIM, row_of)).fetchone()
+    connection.has_told = True
     return row["token"] if row else None
 
 

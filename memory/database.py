@@ -4,25 +4,36 @@ import asyncio
 import select
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from psycopg import AsyncConnection, Connection, OperationalError, ProgrammingError, conninfo
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from agora.domain.errors import DatabaseError
 from agora.domain.settings import Settings
+from memory import job_tables
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_S = 5.0
 Row = dict[str, Any]
-Rows = AsyncConnection[DictRow]
 # For what may be lost with the last moment before PostgreSQL itself dies: nobody waits for the
 # disk. Whatever is written later takes it along, so that nothing lasting ever rests on it.
 UNFLUSHED = "SELECT set_config('synchronous_commit', 'off', true)"
+STREAM = "knowledge_stream"
+# Its own transaction, and few of them: a commit that notifies waits for all others that do.
+RING = f"WITH unflushed AS ({UNFLUSHED}) SELECT pg_notify('{STREAM}', '') FROM unflushed"
+RING_S = 0.02
+"""How long the news of an event waits for others to go along with it."""
+
+
+class Rows(AsyncConnection[DictRow]):
+    """A connection whose rows are dictionaries, and that knows whether an event was published."""
+
+    has_told: bool = False
 
 
 class Postgres(Protocol):
@@ -107,6 +118,8 @@ class Database:
     connections: int = 8
     _pool: AsyncConnectionPool[Rows] | None = field(default=None, init=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _ringing: asyncio.Task[None] | None = field(default=None, init=False)
+    _has_news: bool = field(default=False, init=False)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Rows]:
@@ -126,7 +139,25 @@ class Database:
         async with pool.connection() as connection:
             if connection.autocommit != autocommit:
                 await connection.set_autocommit(autocommit)
+            connection.has_told = False
             yield connection
+            has_told = connection.has_told
+        if has_told:
+            self._ring()
+
+    def _ring(self) -> None:
+        """Wake those who follow the stream, soon; who is not woken looks by himself."""
+        self._has_news = True
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.create_task(self._notify())
+
+    async def _notify(self) -> None:
+        while self._has_news:
+            await asyncio.sleep(RING_S)
+            self._has_news = False
+            with suppress(OperationalError, PoolTimeout):
+                async with self.autocommit() as connection:
+                    await connection.execute(RING)
 
     async def url(self) -> str:
         """Return the URL of the server, with all tables in place; raise DatabaseError."""
@@ -136,6 +167,9 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool, if anything was asked."""
+        if self._ringing is not None:
+            await end(self._ringing)
+            self._ringing = None
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -149,12 +183,34 @@ class Database:
                     min_size=1,
                     max_size=self.connections,
                     open=False,
+                    connection_class=Rows,
                     kwargs=options,
                     check=_check,
                 )
-                await pool.open()
+                try:
+                    await pool.open()
+                except BaseException:  # cancelled, it would have left its workers behind
+                    await pool.close()
+                    raise
                 self._pool = pool
             return self._pool
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if the running task was cancelled: what goes on for ever must ask.
+
+    Python 3.11 loses a cancellation that comes in the moment of the database's answer.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
 
 
 async def _check(connection: Rows) -> None:
@@ -172,15 +228,21 @@ def migrate(url: str) -> None:
     """Bring the tables up to date, one process at a time; raise DatabaseError."""
     wanted = {path.name.removesuffix(".sql") for path in MIGRATIONS.glob("*.sql")}
     wanted = {name for name in wanted if not name.endswith(".rollback")}
+    wanted |= job_tables.wanted()
     with _connect(url) as connection:
         if wanted <= _applied(connection):
             return
         with _alone(connection):
             if not wanted <= _applied(connection):
                 _apply(url)
+                job_tables.apply(connection)
 
 
 def _applied(connection: Connection[Any]) -> set[str]:
+    return _applied_here(connection) | job_tables.applied(connection)
+
+
+def _applied_here(connection: Connection[Any]) -> set[str]:
     row = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
     if not row or not row[0]:
         return set()

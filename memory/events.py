@@ -1,12 +1,15 @@
 """The events table: the knowledge stream, written in the transaction that it tells of."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
 from memory.database import UNFLUSHED, Row, Rows
 
-PUBLISH = "INSERT INTO events (correlation_id, kind, body) VALUES (%s, %s, %s)"
+PUBLISH = "INSERT INTO events (correlation_id, kind, body, channel) VALUES (%s, %s, %s, %s)"
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 ONCE = """
 INSERT INTO events (correlation_id, kind, body) SELECT %(id)s, %(kind)s, %(body)s
@@ -14,32 +17,141 @@ WHERE NOT EXISTS (SELECT FROM events WHERE correlation_id = %(id)s AND kind = %(
 """
 NOTE = f"""
 WITH unflushed AS ({UNFLUSHED})
-INSERT INTO events (correlation_id, kind, body) SELECT %s, %s, %s FROM unflushed
+INSERT INTO events (correlation_id, kind, body, channel) SELECT %s, %s, %s, %s FROM unflushed
 """
-# As one value: two hundred rows would take the driver longer than all the rest of a stage.
-NEWEST = """
-SELECT coalesce(json_agg(json_build_object('kind', kind, 'body', body) ORDER BY id), '[]') AS all
-FROM (SELECT id, kind, body FROM events WHERE kind = ANY(%s) ORDER BY id DESC LIMIT %s) AS newest
+# Certain is what no transaction still open can come before; see memory/folds.py.
+CERTAIN = "xid < pg_snapshot_xmin(pg_current_snapshot())"
+READ = f"""
+SELECT xid, id, at, correlation_id, kind, body, channel FROM events
+WHERE (xid, id) > (%(xid)s::xid8, %(id)s) AND {CERTAIN}
 """
+NARROWED = {
+    "channel": " AND channel = %(channel)s",
+    "correlation_id": " AND correlation_id = %(correlation_id)s",
+    "kinds": " AND kind = ANY(%(kinds)s)",
+}
+ENDING = " ORDER BY xid, id LIMIT %(limit)s"
+END = f"SELECT xid, id FROM events WHERE {CERTAIN} ORDER BY xid DESC, id DESC LIMIT 1"
+NEWEST = f"""
+SELECT xid, id, at, correlation_id, kind, body, channel FROM events
+WHERE kind = ANY(%(kinds)s) AND correlation_id NOT LIKE %(but)s AND channel = '' AND {CERTAIN}
+ORDER BY xid DESC, id DESC LIMIT %(limit)s
+"""
+UNCERTAIN = f"SELECT EXISTS (SELECT FROM events WHERE NOT {CERTAIN}) AS is_there"
 
 
-async def publish(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
-    """Add an event; nobody sees it before the transaction commits."""
-    await connection.execute(PUBLISH, [correlation_id, kind, Jsonb(body)])
+class Cursor(NamedTuple):
+    """A place in the stream. Events are ordered by it; ids alone commit out of order."""
+
+    xid: int = 0
+    id: int = 0
+
+    def __str__(self) -> str:
+        """Say it as Redis and browsers say the ids of events."""
+        return f"{self.xid}-{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Return the cursor that a text says, such as 831-42; raise ValueError."""
+        xid, _, number = text.partition("-")
+        return cls(int(xid), int(number))
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event, as it was published."""
+
+    cursor: Cursor
+    at: datetime
+    correlation_id: str
+    kind: str
+    body: Any
+    channel: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which events somebody wants; None or empty: all."""
+
+    channel: str | None = ""
+    correlation_id: str | None = None
+    kinds: Sequence[str] = ()
+
+    def has(self, event: Event) -> bool:
+        """Return whether an event is wanted."""
+        return (
+            self.channel in (None, event.channel)
+            and self.correlation_id in (None, event.correlation_id)
+            and (not self.kinds or event.kind in self.kinds)
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a reading has brought."""
+
+    events: list[Event]
+    end: Cursor  # everything wanted up to here was read
+    is_unsettled: bool = False  # more is written, and will be certain in a moment
+
+
+async def publish(
+    connection: Rows, correlation_id: str, kind: str, body: Any, channel: str = ""
+) -> None:
+    """Add an event; nobody sees it before the transaction commits.
+
+    What goes to a `channel`, such as room:ID, is kept for an hour and counts for no fold.
+    """
+    await connection.execute(PUBLISH, [correlation_id, kind, Jsonb(body), channel])
+    connection.has_told = True
 
 
 async def publish_once(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
     """Add an event unless there is one of its kind under this id."""
     await connection.execute(LOCK, [f"{correlation_id} {kind}"])
     await connection.execute(ONCE, {"id": correlation_id, "kind": kind, "body": Jsonb(body)})
+    connection.has_told = True
 
 
-async def note(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
+async def note(
+    connection: Rows, correlation_id: str, kind: str, body: Any, channel: str = ""
+) -> None:
     """Add an event that stands alone, and need not outlive a crash of PostgreSQL."""
-    await connection.execute(NOTE, [correlation_id, kind, Jsonb(body)])
+    await connection.execute(NOTE, [correlation_id, kind, Jsonb(body), channel])
+    connection.has_told = True
 
 
-async def newest(connection: Rows, kinds: list[str], limit: int) -> list[Row]:
-    """Return `kind` and `body` of the newest events of some kinds, oldest first."""
-    row = await (await connection.execute(NEWEST, [kinds, limit])).fetchone()
-    return list(row["all"]) if row else []
+async def newest(connection: Rows, kinds: Sequence[str], limit: int, *, but: str) -> list[Event]:
+    """Return the newest certain events of some kinds, oldest first, but those of some cases."""
+    given = {"kinds": list(kinds), "limit": limit, "but": f"{but}%"}
+    rows = await (await connection.execute(NEWEST, given)).fetchall()
+    return [event_of(row) for row in reversed(rows)]
+
+
+async def read(connection: Rows, wanted: Wanted, after: Cursor, limit: int = 500) -> Batch:
+    """Return the next events in order, and how far that is."""
+    given: Row = {"channel": wanted.channel, "correlation_id": wanted.correlation_id}
+    given |= {"kinds": list(wanted.kinds) or None}
+    query = READ + "".join(NARROWED[name] for name, value in given.items() if value is not None)
+    given |= {"xid": str(after.xid), "id": after.id, "limit": limit}
+    # The end is asked for first: what becomes certain meanwhile must not be passed over.
+    end = await certain_end(connection)
+    unsettled = await (await connection.execute(UNCERTAIN)).fetchone()
+    rows = await (await connection.execute(query + ENDING, given)).fetchall()
+    events = [event_of(row) for row in rows]
+    reached = events[-1].cursor if events else after
+    if len(events) < limit:
+        reached = max(reached, end)
+    return Batch(events, reached, bool(unsettled and unsettled["is_there"]))
+
+
+async def certain_end(connection: Rows) -> Cursor:
+    """Return the place of the newest event that is certain."""
+    row = await (await connection.execute(END)).fetchone()
+    return Cursor(int(row["xid"]), row["id"]) if row else Cursor()
+
+
+def event_of(row: Row) -> Event:
+    """Return the event that a row holds."""
+    named = {name: row[name] for name in ("at", "correlation_id", "kind", "body", "channel")}
+    return Event(Cursor(int(row["xid"]), row["id"]), **named)

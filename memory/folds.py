@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from memory.database import UNFLUSHED, Rows
 
-START = "INSERT INTO folds (name) VALUES (%s) ON CONFLICT DO NOTHING"
+START = "INSERT INTO folds (name, kinds) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 READ = "SELECT xid, id, state FROM folds WHERE name = %s"
 LOCK = f"{READ} FOR UPDATE"
 BATCH = 1000
@@ -16,19 +16,20 @@ BATCH = 1000
 # is over for good; the cursor goes by (xid, id), for with the id alone it would still skip.
 NEXT = f"""
 SELECT xid, id, kind, at, correlation_id, body FROM events
-WHERE kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
+WHERE channel = '' AND kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY xid, id LIMIT {BATCH}
 """
 STORE = f"""
 WITH unflushed AS ({UNFLUSHED})
-UPDATE folds SET xid = %s::xid8, id = %s, state = %s FROM unflushed WHERE name = %s
+UPDATE folds SET xid = %s::xid8, id = %s, state = %s, kinds = %s FROM unflushed WHERE name = %s
 """
 # What a process has read before needs no reading again while nothing has happened.
 PEEK = """
 SELECT xid, id, EXISTS (
     SELECT FROM events
-    WHERE kind = ANY(%(kinds)s) AND (events.xid, events.id) > (folds.xid, folds.id)
+    WHERE channel = '' AND kind = ANY(%(kinds)s)
+      AND (events.xid, events.id) > (folds.xid, folds.id)
       AND events.xid < pg_snapshot_xmin(pg_current_snapshot())) AS is_behind
 FROM folds WHERE name = %(name)s
 """
@@ -64,7 +65,7 @@ async def read(connection: Rows, name: str, kinds: list[str], step: Step) -> Fol
     """Do what `advance` does, and return the state with its cursor."""
     fold = await (await connection.execute(READ, [name])).fetchone()
     if fold is None:
-        await connection.execute(START, [name])
+        await connection.execute(START, [name, kinds])
     elif not await _next(connection, fold, kinds):
         return Fold((fold["xid"], fold["id"]), dict(fold["state"]))
     fold = await (await connection.execute(LOCK, [name])).fetchone()
@@ -76,7 +77,7 @@ async def read(connection: Rows, name: str, kinds: list[str], step: Step) -> Fol
         fold = rows[-1]
         if len(rows) < BATCH:
             break
-    await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), name])
+    await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), kinds, name])
     return Fold((fold["xid"], fold["id"]), state)
 
 

@@ -7,5 +7,6 @@ from nodes.states import TaskState
 
 @stage
 async def pulse(state: TaskState) -> TaskState:
-    """Add what the newest events of the stream say."""
-    return {"context": state["context"] | {"pulse": await team.current().learning.pulse()}}
+    """Add the newest pulse, and what has happened since."""
+    told = await team.current().pulsing.told(state["task"]["labels"])
+    return {"context": state["context"] | {"pulse": told}}

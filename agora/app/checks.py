@@ -4,12 +4,17 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterable
 
+from redis.exceptions import RedisError
+
 from agora import team
 from agora.domain.contracts import Json
 from agora.domain.errors import AgoraError
 from agora.domain.settings import load
 from agora.team import Team
+from agora.team.pulsing import GROUP
+from memory import cursors
 from memory.database import address
+from memory.redis_streams import RedisStreams
 
 OK, MISSING, WRONG = "ok", "missing", "wrong"
 
@@ -24,6 +29,8 @@ async def all_checks() -> list[Json]:
         _settings,
         _git,
         _database,
+        _redis,
+        _worker,
         _sandbox,
         _log,
         _models,
@@ -66,6 +73,31 @@ async def _database(current: Team) -> list[Json]:
         return [_check("postgresql", WRONG, str(error), error.hint)]
     where = address(url) if current.settings.database.url else "embedded"
     return [_check("postgresql", OK, where)]
+
+
+async def _redis(current: Team) -> list[Json]:
+    streams = current.stream.delivery
+    if not isinstance(streams, RedisStreams):
+        return [_check("redis", OK, "not configured; events go by PostgreSQL alone")]
+    try:
+        await streams.ensure_ours()
+    except RedisError as error:
+        remedy = "start it, or unset REDIS_URL: until then events go by PostgreSQL"
+        return [_check("redis", WRONG, f"Redis cannot be reached: {error}", remedy)]
+    except AgoraError as error:
+        return [_check("redis", WRONG, str(error), error.hint)]
+    return [_check("redis", OK, "events go through knowledge_stream")]
+
+
+async def _worker(current: Team) -> list[Json]:
+    try:
+        async with current.database.autocommit() as connection:
+            is_there = await cursors.is_read(connection, GROUP)
+    except AgoraError:
+        return []  # the database has a line of its own
+    if is_there:
+        return [_check("worker", OK, "pulses, takeover and upkeep are done")]
+    return [_check("worker", MISSING, "nobody does the background work", "agora worker")]
 
 
 async def _log(current: Team) -> list[Json]:

@@ -28,6 +28,39 @@ def has_failed(state: StateSnapshot) -> bool:
     return any(task.error for task in state.tasks)
 
 
+async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
+    """Return each thread of these graphs whose holder has died."""
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection)
+    return [row["thread_id"] for row in left if row["stage"] in _stages(graphs)]
+
+
+async def ended(graphs: Mapping[str, Graph]) -> list[Row]:
+    """Return each claim that was left, and whose thread needs nobody."""
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection)
+    stages, found = _stages(graphs), []
+    for row in left:
+        if row["stage"] in stages:
+            config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
+            state = await stages[row["stage"]].aget_state(config)
+            if await _start(row, state, False) is ENDED:
+                found.append(row)
+    return found
+
+
+async def forget(rows: list[Row]) -> int:
+    """Drop claims, unless somebody has just taken them; return how many."""
+    async with team.current().database.transaction() as connection:
+        for row in rows:
+            await claims.forget(connection, row["thread_id"], row["token"])
+    return len(rows)
+
+
+def _stages(graphs: Mapping[str, Graph]) -> dict[str, Graph]:
+    return {stage: graph for graph in graphs.values() for stage in graph.nodes}
+
+
 async def take_over(
     graphs: Mapping[str, Graph], thread_id: str | None = None, *, is_asked_for: bool = False
 ) -> list[str]:
@@ -40,7 +73,7 @@ async def take_over(
         left = await claims.abandoned(connection, with_open=is_asked_for)
         if thread_id and is_asked_for and thread_id not in {row["thread_id"] for row in left}:
             left += await _held(connection, thread_id)
-    stages = {stage: graph for graph in graphs.values() for stage in graph.nodes}
+    stages = _stages(graphs)
     return [
         row["thread_id"]
         for row in left

@@ -1,21 +1,92 @@
 """The pulse: what the team does now, in few words, taken from its newest events."""
 
+import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from agora.domain.contracts import Json
 
 KINDS = ["outcome.judged", "tool.judged", "change.applied", "change.reverted", "act.ask_model"]
+TOLD = {
+    "outcome.judged": ("bidder", "domain", "right", "about"),
+    "tool.judged": ("tool", "is_right"),
+    "change.applied": ("subject", "commit"),
+    "change.reverted": ("subject",),
+    "act.ask_model": ("subject", "is_done"),
+}
+"""What a model may be told of an event; errors and arguments are other people's texts."""
+SHARE, TOKENS_A_WORD = 0.05, 1.5
+"""Of a model's context that a pulse may fill; and how long words are, roughly."""
+CLOUD_WORDS = 60
+"""A model in the cloud is paid by the word, and needs to know less of what is done here."""
 
 
-def sum_up(events: Sequence[Json], words: int) -> str:
+def sum_up(events: Sequence[Json], words: int, at_work: Sequence[str] = ()) -> str:
     """Return at most so many words about the events, which stand oldest first; "" without any.
 
     Extractive: every sentence counts or repeats what events say. Texts of tasks are left out
-    unless their event carries them, which those of private tasks do not.
+    unless their event carries them, which those of private tasks do not. What is `at_work` comes
+    first.
     """
-    sentences = [*_tasks(events), *_tools(events), *_changes(events), *_faults(events)]
+    sentences = [*at_work, *_tasks(events), *_tools(events), *_changes(events), *_faults(events)]
     return _cut(sentences, words)
+
+
+def at_work(stages: Mapping[str, int], waiting: int) -> list[str]:
+    """Return sentences about the runs in each stage, and the changes that wait for a person."""
+    told = ", ".join(f"{stage} {count}" for stage, count in sorted(stages.items()))
+    running = [f"Running now: {told}."] if told else []
+    return running + ([f"Changes that wait for a person: {waiting}."] if waiting else [])
+
+
+def record(events: Sequence[Json], at_work: Sequence[str]) -> str:
+    """Return the events as lines that a model sums up, oldest first."""
+    lines = [" ".join((one["kind"], json.dumps(_told(one), ensure_ascii=False))) for one in events]
+    return "\n".join([*lines, *at_work])
+
+
+def _told(event: Json) -> Json:
+    body = event["body"]
+    return {key: body[key] for key in TOLD[event["kind"]] if body.get(key) not in (None, "")}
+
+
+def labels(events: Sequence[Json]) -> list[str]:
+    """Return the labels of a pulse that tells these events: untrusted, or none."""
+    return ["untrusted"] if any(_is_from_outside(one) for one in events) else []
+
+
+def without_outside(events: Sequence[Json]) -> list[Json]:
+    """Return the events without the texts of tasks that are labelled untrusted."""
+    return [
+        one | {"body": one["body"] | {"about": ""}} if _is_from_outside(one) else one
+        for one in events
+    ]
+
+
+def _is_from_outside(event: Json) -> bool:
+    body = event["body"]
+    return bool(body.get("about")) and "untrusted" in body.get("labels", ())
+
+
+def is_secret(labels: Sequence[str]) -> bool:
+    """Return whether a task's text must stay out of the stream: others could be told of it."""
+    return any(one == "private" or one.startswith("residency") for one in labels)
+
+
+def cut(text: str, words: int) -> str:
+    """Return the first sentences of a text that have at most so many words together."""
+    return _cut(re.split(r"(?<=[.!?])\s+", text.strip()), words)
+
+
+def for_model(text: str, model: Any) -> str:
+    """Return what a model is told of a pulse; it may fill a twentieth of the model's context.
+
+    Local models come first: one in the cloud gets but the beginning.
+    """
+    room = int(SHARE * model.context / TOKENS_A_WORD)
+    return cut(text, room if model.residency == "local" else min(room, CLOUD_WORDS))
 
 
 def _cut(sentences: Sequence[str], words: int) -> str:

@@ -12,6 +12,7 @@ from agora.domain.errors import SettingsError
 SHIPPED = Path(__file__).parents[2] / "config" / "local.yaml"
 OWN_NAMES = {
     "DATABASE_URL": "database.url",
+    "REDIS_URL": "redis.url",
     "OLLAMA_HOST": "ollama.host",
     "OPENAI_API_KEY": "openai.api_key",
     "OPENAI_BASE_URL": "openai.base_url",
@@ -29,6 +30,12 @@ class DatabaseSettings(_Section):
 
     url: SecretStr | None = None
     connections: int = Field(default=8, ge=2, le=40)
+
+
+class RedisSettings(_Section):
+    """Where Redis is; without a URL events travel by PostgreSQL alone."""
+
+    url: SecretStr | None = None
 
 
 class OllamaSettings(_Section):
@@ -121,6 +128,29 @@ class MemorySettings(_Section):
     answers_days: float = Field(gt=0)
 
 
+class StreamSettings(_Section):
+    """How long events are kept: days of the stream, seconds of a temporary channel."""
+
+    days: float = Field(gt=0)
+    channel_s: float = Field(gt=0)
+    lease_s: float = Field(gt=0)
+
+
+class PulseSettings(_Section):
+    """When a pulse is due: after so many seconds, or so many events."""
+
+    every_s: float = Field(gt=0)
+    after_events: int = Field(ge=1)
+
+
+class UpkeepSettings(_Section):
+    """How often is tidied up, in hours, and for how many days what is over is kept."""
+
+    every_h: float = Field(gt=0)
+    acts_days: float = Field(ge=1)
+    checkpoints_days: float = Field(ge=0)
+
+
 class RepairSettings(_Section):
     """When a tool is worth a repair, and how long a search may take."""
 
@@ -145,11 +175,19 @@ class StageSettings(_Section):
     lease_s: float = Field(gt=0)
 
 
+class WorkerSettings(_Section):
+    """How many jobs a worker does at once, and how often it says that it lives, in seconds."""
+
+    concurrency: int = Field(ge=1, le=50)
+    heartbeat_s: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
     home: Path | None = None
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     ollama: OllamaSettings
     openai: OpenAISettings
     vendors: dict[str, VendorSettings] = {}
@@ -158,15 +196,19 @@ class Settings(_Section):
     budget: BudgetSettings
     execution: ExecutionSettings
     memory: MemorySettings
+    stream: StreamSettings
+    pulse: PulseSettings
+    upkeep: UpkeepSettings
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings
+    worker: WorkerSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
         plugged = (one.api_key for one in self.vendors.values())
-        given = (self.database.url, self.openai.api_key, *plugged)
+        given = (self.database.url, self.redis.url, self.openai.api_key, *plugged)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

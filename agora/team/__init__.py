@@ -26,12 +26,15 @@ from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
+from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
 from agora.team.repairing import Repairing
+from agora.team.stream import Stream
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.database import Database, choose_postgres
 from memory.decisions import Decisions
+from memory.deliveries import choose_delivery
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Team:
     settings: Settings
     clock: Clock
     database: Database
+    stream: Stream
     holding: Holding
     acting: Acting
     market: Market
@@ -49,6 +53,7 @@ class Team:
     meeting: Meeting
     learning: Learning
     calibrating: Calibrating
+    pulsing: Pulsing
     tooling: Tooling
     watching: Watching
     changing: Changing
@@ -68,10 +73,12 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
     recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, admission)
+    stream = Stream(database, choose_delivery(settings, database), settings.stream)
     return Team(
         settings=settings,
         clock=clock,
         database=database,
+        stream=stream,
         holding=Holding(database),
         acting=acting,
         market=market,
@@ -80,6 +87,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         meeting=Meeting(asking, market, library),
         learning=Learning(settings, database, market, recalling, watching),
         calibrating=Calibrating(settings, database, asking, market),
+        pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
         changing=changing,
@@ -118,4 +126,5 @@ async def opened() -> AsyncIterator[Team]:
     try:
         yield team
     finally:
+        await team.stream.delivery.close()
         await team.database.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import prompts
-from agora.domain import validity
+from agora.domain import pulse, validity
 from agora.domain.contracts import (
     AgentContext,
     AgentOutcome,
@@ -158,7 +158,7 @@ class Answering:
         quoted = [f"{one.path}:{one.line}\n{one.text}" for one in found]
         text = prompts.load("answer").render(
             task=task.text,
-            pulse=context.pulse,
+            pulse=pulse.for_model(context.pulse, bidder.model),
             memories="\n".join(context.memories),
             documents="\n\n".join(quoted),
         )

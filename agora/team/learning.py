@@ -1,9 +1,7 @@
 """Learning: outcomes are judged once, folded into standings, and told to the stream."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import inf
+from dataclasses import dataclass
 from typing import Any
 
 from agora.domain import difficulty, pulse, standings
@@ -28,20 +26,6 @@ class Learning:
     market: Market
     recalling: Recalling
     watching: Watching
-    _pulse: str = field(default="", init=False)
-    _pulse_at: float = field(default=-inf, init=False)
-
-    async def pulse(self) -> str:
-        """Return what the team does now, in few words."""
-        now = asyncio.get_running_loop().time()
-        if now - self._pulse_at > self.settings.memory.pulse_s:
-            self._pulse, self._pulse_at = await self._newest_pulse(), now
-        return self._pulse
-
-    async def _newest_pulse(self) -> str:
-        async with self.database.autocommit() as connection:
-            newest = await events.newest(connection, pulse.KINDS, self.settings.memory.pulse_events)
-        return pulse.sum_up(newest, self.settings.memory.pulse_words)
 
     async def close(
         self, task: AgentTask, outcome: AgentOutcome, state: Mapping[str, Any]
@@ -86,7 +70,8 @@ class Learning:
             "fault": outcome["fault"] if outcome["is_unhealthy"] else None,
             "opens_breaker": outcome["opens_breaker"],
             "at_s": self.market.clock().timestamp(),
-            "about": "" if "private" in task.labels else task.text[:ABOUT],
+            "about": "" if pulse.is_secret(task.labels) else task.text[:ABOUT],
+            "labels": list(task.labels),
         }
 
     async def dropped(self, tried: Sequence[Json], outcome: AgentOutcome) -> list[Json]:

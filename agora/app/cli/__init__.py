@@ -17,9 +17,12 @@ from agora.app.cli import (
     fix,
     log,
     models,
+    pulse,
     resume,
     stats,
     tools,
+    upkeep,
+    worker,
 )
 from agora.app.cli.output import INTERRUPTED, fail
 
@@ -44,7 +47,10 @@ app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(tools.app, name="tools")
 app.add_typer(log.app, name="log")
+app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
+app.command("upkeep")(upkeep.upkeep)
+app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
 
 
