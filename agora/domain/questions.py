@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from agora.domain import spelling, wordings
+
 _WH = r"(?:how|what|when|where|which|who|whom|whose|why)"
 _AUXILIARY = r"(?:is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has)"
 _ASKING = rf"(?:{_WH}(?:'?s)?|{_AUXILIARY})\b"
@@ -86,11 +88,26 @@ def key(text: str) -> str:
     """
     if len(text) > LONGEST:
         return text
-    text = normal_form(text)
+    text = normal_form(_LABEL.sub("a_", text))
     for pattern, plain in _SAME:
         text = pattern.sub(plain, text)
-    said = " ".join(_stem(word) for word in _in_digits(_words(text)) if word not in _STOP)
-    return said or text
+    text = _spelled(text)
+    text = wordings.question_first(text)
+    text = wordings.plain_frame(wordings.plainly_written(text))
+    said = [spelling.stem(word) for word in _in_digits(_words(text)) if word not in _STOP]
+    return " ".join(wordings.plain_names(said)) or text
+
+
+_LABEL = re.compile(r"(?<=[a-z] )A(?= [a-z]|\W|$)")
+"""A capital where an article has none: vitamin A, an A record."""
+_WORD = re.compile(r"(?<![\w@#/\\._-])[a-z]{5,}(?![\w@#/\\_]|[.-]\w)")
+
+
+def _spelled(text: str) -> str:
+    """Return the text without typing errors, if it is English."""
+    if not spelling.is_english(re.findall(r"[^\W\d_]+", text)):
+        return text
+    return _WORD.sub(lambda match: spelling.corrected(match[0]), text)
 
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
@@ -142,15 +159,6 @@ def _grow(number: int | None, word: str) -> int | None:
         return number * _TIMES[word]
     follows = 10 if number % 10 == 0 and number % 100 >= 20 else 100 if number % 100 == 0 else 0
     return number + _VALUE[word] if 0 < _VALUE.get(word, 0) < follows else None
-
-
-def _stem(word: str) -> str:
-    # Harman's S stemmer (1991). Stronger ones read "import" in "important".
-    if len(word) < 4 or not word.isalpha() or word.endswith(("ss", "us", "is")) or word == "news":
-        return word
-    if word.endswith("ies") and word[-4] not in "ae":
-        return word[:-3] + "y"
-    return word.removesuffix("s")
 
 
 _PERSONAL = re.compile(
