@@ -1,7 +1,7 @@
 """Typing errors: a word that is none, one slip away from a word that everybody knows.
 
 Norvig, "How to Write a Spelling Corrector" (2007), with slips that change no name into another:
-the first and the last letter stay, and no consonant becomes another one.
+letters changed places, one is missing, doubled, or a wrong vowel. Redis is no slip of reds.
 """
 
 from collections.abc import Iterator
@@ -36,19 +36,20 @@ def corrected(word: str) -> str:
     """Return the common word that was meant, or the word itself."""
     if len(word) < LEAST_LETTERS or not word.isascii() or not word.isalpha() or word in lexicon():
         return word
-    meant = {one for one in _turned(word) if one in lexicon()}
+    meant = {one for one in _turned(word) if lexicon().get(one, 0) >= KNOWN}
     meant = meant or {one for one in _slips(word) if lexicon().get(one, 0) >= COMMON}
     return max(sorted(meant), key=lexicon().__getitem__, default=word)
 
 
 def _turned(word: str) -> Iterator[str]:
-    for i in range(1, len(word) - 2):
+    for i in range(1, len(word) - 1):
         yield word[:i] + word[i + 1] + word[i] + word[i + 2 :]
 
 
 def _slips(word: str) -> Iterator[str]:
     for i in range(1, len(word) - 1):
-        yield word[:i] + word[i + 1 :]
+        if word[i] in (word[i - 1], word[i + 1]):
+            yield word[:i] + word[i + 1 :]
         if word[i] in VOWELS:
             yield from (word[:i] + letter + word[i + 1 :] for letter in VOWELS)
     for i in range(1, len(word)):
@@ -59,18 +60,19 @@ def infinitive(gerund: str) -> str:
     """Return the verb of a form in -ing: enabling gives enable; any other word is itself."""
     if len(gerund) < 6 or not gerund.endswith("ing"):
         return gerund
-    stem = gerund[:-3]
-    forms = [stem, f"{stem}e", *([stem[:-1]] if stem[-1:] == stem[-2:-1] else [])]
-    return max(forms, key=lambda form: lexicon().get(form, 0))
+    return _verb(gerund[:-3])
 
 
 def present(participle: str) -> str:
     """Return the verb of a form in -ed: used gives use; any other word is itself."""
-    if not participle.endswith("ed"):
+    if len(participle) < 4 or not participle.endswith("ed"):
         return participle
-    stem = participle[:-2]
+    return _verb(participle[:-2])
+
+
+def _verb(stem: str) -> str:
     forms = [stem, f"{stem}e", *([stem[:-1]] if stem[-1:] == stem[-2:-1] else [])]
-    return max(forms, key=lambda form: lexicon().get(form, 0))
+    return max((one for one in forms if len(one) > 2), key=lambda form: lexicon().get(form, 0))
 
 
 def stem(word: str) -> str:

@@ -11,9 +11,7 @@ from functools import cache
 from agora.domain.spelling import infinitive, present, stem
 
 _WH = "how|what|when|where|which|who|whom|whose|why"
-_AUX = (
-    "is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has|might|shall"
-)
+_AUX = "is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has|might|shall"
 _ASKING = rf"(?:{_WH}|{_AUX})\b"
 _CLAUSE = (
     "if|when|while|after|before|because|since|unless|until|once|although|for|in|on|at|with|without"
@@ -70,26 +68,38 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         ),
         (rf"^(?:do you know|any idea|i wonder|does anyone know),? (?=(?:{_WH})\b)", ""),
         # how
-        (rf"^(?:what (?:is|are)|is there|are there) (?:the|an?|any) {_WAY}(?: for {_I})? to ", "how "),
+        (
+            rf"^(?:what (?:is|are)|is there|are there) (?:the|an?|any) {_WAY}(?: for {_I})? to ",
+            "how ",
+        ),
         (
             rf"^(?:what (?:is|are)|is there|are there) (?:the|an?|any) {_WAY} (?:of|for|involved in) "
             r"(\w+ing)(.*)$",
             _gerund("how"),
         ),
         (rf"^what (?:do|must|should|can) {_I} (?:need to |have to )?do (?:in order )?to ", "how "),
-        (rf"^how (?:do|can|could|would|might|does|is it possible for) {_I} (?:go about|best) (\w+ing)(.*)$", _gerund("how")),
+        (
+            rf"^how (?:do|can|could|would|might|does|is it possible for) {_I} (?:go about|best) (\w+ing)(.*)$",
+            _gerund("how"),
+        ),
         (rf"^how (?:do|can|could|would|might|does) {_I} (?!not\b)", "how "),
         (r"^how (?:is it possible )?to ", "how "),
         (rf"^in (?:what|which) way (?:do|can|could) {_I} ", "how "),
         # why
-        (r"^(?:what is|what are) the reasons? (?:(?:that|why|for which) )?(?!for\b|to\b|of\b)", "why "),
+        (
+            r"^(?:what is|what are) the reasons? (?:(?:that|why|for which) )?(?!for\b|to\b|of\b)",
+            "why ",
+        ),
         (r"^(?:how come|for what reason)\b", "why"),
         (r"^why is it that ", "why "),
         (r"^(.+?)[,;:-]+ ?why(?: is (?:that|this|it)(?: so)?)?$", r"why \1"),
         (r"^(?:what is |what are )?the causes? of ", "what cause "),
         (r"^(.+?)[,:;-]+ what (?:is the cause|causes (?:it|this|that))$", r"what cause \1"),
         # when
-        (r"^(?:at |by )?what (?:time|hour) (?!(?:is|was) it\b)(?=(?:do|does|is|are|did|can|will)\b)", "when "),
+        (
+            r"^(?:at |by )?what (?:time|hour) (?!(?:is|was) it\b)(?=(?:do|does|is|are|did|can|will)\b)",
+            "when ",
+        ),
         # what … mean
         (r"^(?:what is |what are )?(?:the )?(?:exact )?meaning of (.+)$", r"what \1 mean"),
         (r"^what is meant by (.+)$", r"what \1 mean"),
@@ -98,7 +108,10 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         # how many, how much, how far …
         (r"^what (?:is|are) the (?:total )?number of ", "how many "),
         (r"^what (?:is|are) the (?:total )?amount of ", "how much "),
-        (r"^(?:what is|what are) the (?:price|prices|cost|costs) (?:of|for) (.+)$", r"what \1 cost"),
+        (
+            r"^(?:what is|what are) the (?:price|prices|cost|costs) (?:of|for) (.+)$",
+            r"what \1 cost",
+        ),
         (r"^how much do(?:es)? (.+?) cost\b", r"what \1 cost"),
         (r"^what do(?:es)? (.+?) cost\b", r"what \1 cost"),
         (r"^how far is (?:it )?(?:from )?(?=.+ (?:to|from)\b)", "what is the distance from "),
@@ -112,13 +125,20 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         (r"^(?:am i|are we|would i be|will i be) able to ", "can i "),
         (r"^could (?:i|we) ", "can i "),
         (r"^can we ", "can i "),
+        (r"^(?:have|has) (you|we|i|they) got ", r"do \1 have "),
         (r"^(?:am|are|is) (.+?) able to ", r"can \1 "),
-        (r"^(?:is|would) it (?:be )?(?:allowed|permitted|ok|okay|fine)(?: for me| for us)? to ", "may i "),
+        (
+            r"^(?:is|would) it (?:be )?(?:allowed|permitted|ok|okay|fine)(?: for me| for us)? to ",
+            "may i ",
+        ),
         (r"^(?:am|are|is) (.+?) (?:allowed|permitted) to ", r"may \1 "),
         (r"^may we ", "may i "),
         (r"^(?:do|does) (.+?) allow (\S+|an? \S+) to (.+)$", r"may \2 \3 under \1"),
         (r"^under ((?:the )?\S+),? may (.+)$", r"may \2 under \1"),
-        (r"^can (.+?) be (\w+ed)\b(.*)$", lambda match: f"can i {present(match[2])} {match[1]}{match[3]}"),
+        (
+            r"^can (.+?) be (\w+ed)\b(.*)$",
+            lambda match: f"can i {present(match[2])} {match[1]}{match[3]}",
+        ),
         (r"^(how long|for how long) should ", r"\1 "),
         (r"^for how long ", "how long "),
         (r"^(?:do|does) (.+?) allow (\S+|an? \S+) to (.+)$", r"can \2 \3 under \1"),
@@ -139,7 +159,10 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
             r"what is the \2 \1",
         ),
         # The capital of France is France's capital.
-        (r"^(what|who|when) (is|are|was|were) ((?:the )?[\w.]+)'s (?!\w+ing\b)(.+)$", r"\1 \2 the \4 of \3"),
+        (
+            r"^(what|who|when) (is|are|was|were) ((?:the )?[\w.]+)'s (?!\w+ing\b)(.+)$",
+            r"\1 \2 the \4 of \3",
+        ),
         (r"^(which \w+) (?:is|are) the (\w+) of ", r"what is the \2 of "),
         (r"^(?:list|name|give me|tell me|enumerate) (?:all )?(?:of )?the ", "what are the "),
         (r"^(?:what|which) (?:is|are) the (\w+) that ", r"what \1 "),
@@ -150,29 +173,6 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
 )
 
 
-_CLAUSE_FIRST = re.compile(rf"^((?:{_CLAUSE})\b [^,?!;]+), (?:then )?(?={_ASKING})(.+)$")
-
-
-def question_first(text: str) -> str:
-    """Return the text with a clause that stands before the question behind it."""
-    return _CLAUSE_FIRST.sub(r"\2 \1", text)
-
-
-def plain_frame(text: str) -> str:
-    """Return the question as it is most often put, in lower case without its mark."""
-    for pattern, asked in _FRAMES:
-        text = pattern.sub(asked, text, count=1)
-    return text
-
-
-_LITTLE = (
-    "usually|typically|normally|generally|actually|really|basically|simply|exactly what(?= is)"
-    "|please|kindly|possibly|in general|as a rule|in order(?= to\b)|roughly how|currently possible"
-)
-_LANGUAGES = (
-    r"python|java|javascript|js|typescript|go|golang|rust|ruby|php|perl|kotlin|swift|scala|c|c\+\+|c#"
-    r"|r|julia|bash|sql|haskell|lua|dart|elixir"
-)
 _BESIDE_A_NAME = "to|and|or|in|on|at|is|are|for|with|of|from|do|does|vs|versus|than|by|an?|the|not"
 _NAMED = frozenset(
     "a an the my our your this that vitamin vitamins hepatitis type types plan class group grade"
@@ -187,34 +187,75 @@ def _without_article(match: re.Match[str]) -> str:
     return match[0] if match[1] in _NAMED else f"{match[1]} "
 
 
-_UNITS = "kg|mg|ml|cm|mm|km|gb|mb|tb|kb|ms|mph|kph|lbs?|oz|min|mins|hrs?|sec|secs|kw|kwh|tbsp|tsp|ft"
+_CLAUSE_FIRST = re.compile(rf"^((?:{_CLAUSE})\b [^,?!;]+), (?:then )?(?={_ASKING})(.+)$")
+
+
+_ARTICLE = re.compile(rf"\b(\w+) an? (?!(?:{_BESIDE_A_NAME})\b)(?=\w)")
+
+
+def question_first(text: str) -> str:
+    """Return the text with a clause that stands before the question behind it."""
+    return _CLAUSE_FIRST.sub(r"\2 \1", text)
+
+
+def plain_frame(text: str) -> str:
+    """Return the question as it is most often put, in lower case without its mark."""
+    for pattern, asked in _FRAMES:
+        text = pattern.sub(asked, text, count=1)
+    return _ARTICLE.sub(_without_article, text)
+
+
+_LITTLE = (
+    "usually|typically|normally|generally|actually|really|basically|simply|exactly what(?= is)"
+    "|please|kindly|possibly|in general|as a rule|in order(?= to\b)|roughly how|currently possible"
+)
+_LANGUAGES = (
+    r"python|java|javascript|js|typescript|go|golang|rust|ruby|php|perl|kotlin|swift|scala|c|c\+\+|c#"
+    r"|r|julia|bash|sql|haskell|lua|dart|elixir"
+)
+_UNITS = (
+    "kg|mg|ml|cm|mm|km|gb|mb|tb|kb|ms|mph|kph|lbs?|oz|min|mins|hrs?|sec|secs|kw|kwh|tbsp|tsp|ft"
+)
 _WRITTEN = tuple(
     (re.compile(pattern), said)
     for pattern, said in (
         (rf"\b(?:{_LITTLE})\b ?", ""),
         (r"(\w)\((\w{1,2})\)", r"\1\2"),
         (r"\bload (?=[\w ]*\bfiles?\b)", "read "),
-        (r"\bnoon\b", "12 pm"), (r"\bmidnight\b", "12 am"),
+        (r"\bnoon\b", "12 pm"),
+        (r"\bmidnight\b", "12 am"),
         (rf"\b(?:with|using) (?=(?:{_LANGUAGES})(?: |$))", "in "),
-        (rf"\b(\w+) an? (?!(?:{_BESIDE_A_NAME})\b)(?=\w)", _without_article),
+        (r"\b(maximum|max|minimum|largest|highest) (?:possible )?number of ", r"\1 "),
         (rf"\b(\d+(?:\.\d+)?)({_UNITS})\b", r"\1 \2"),
         (r"\b(\d+)(?::00)? ?(?:o'clock )?in the morning\b", r"\1 am"),
         (r"\b(\d+)(?::00)? ?(?:o'clock )?in the (?:afternoon|evening)\b", r"\1 pm"),
         (r"\b(\d+):00 ?(am|pm)\b", r"\1 \2"),
         (r"\b(\d+(?:\.\d+)?) ?(?:percent|per cent)\b", r"\1%"),
-        (r"\b(?:a|each|every) (day|week|month|year|hour|minute|second)\b(?! (?:before|after|ago|in advance|later|old))", r"per \1"),
+        (
+            r"\b(?:a|each|every) (day|week|month|year|hour|minute|second)\b(?! (?:before|after|ago|in advance|later|old))",
+            r"per \1",
+        ),
         (r"\b(turn|switch) ((?:\w+ ){1,4})(on|off)$", r"\1 \3 \2"),
         (r"\b(?:turn|transform|change) (.+?) into\b", r"convert \1 to"),
         (r"\bconvert (.+?) into\b", r"convert \1 to"),
         (r"\bsubstitute (.+?) for (.+?)(?= (?:in|when|while|on)\b|$)", r"use \1 instead of \2"),
-        (r"\breplace (.+?) (?:with|by) (.+?)(?= (?:in|when|while|on)\b|$)", r"use \2 instead of \1"),
+        (
+            r"\breplace (.+?) (?:with|by) (.+?)(?= (?:in|when|while|on)\b|$)",
+            r"use \2 instead of \1",
+        ),
         (r"\bfor (\w{3,}ing)\b", _gerund("to")),
-        (r"(?<=[a-z] )(?<!know )(?<!tell )(?<!say )(?<!see )(?<!check )(?<!decide )(?<!and )(?<!or )when (?!to\b|do\b|does\b|did\b|is\b|are\b|can\b|will\b|should\b)", "if "),
+        (
+            r"(?<=[a-z] )(?<!know )(?<!tell )(?<!say )(?<!see )(?<!check )(?<!decide )(?<!and )(?<!or )when (?!to\b|do\b|does\b|did\b|is\b|are\b|can\b|will\b|should\b)",
+            "if ",
+        ),
         (r"\b((?:is|are) .+?) considered (?=\w)", r"\1 "),
         (r"\bby (?:means of|using)\b|\bwith the help of\b", "with"),
-        (r"\b1st\b", "first"), (r"\b2nd\b", "second"), (r"\b3rd\b", "third"),
+        (r"\b1st\b", "first"),
+        (r"\b2nd\b", "second"),
+        (r"\b3rd\b", "third"),
         (r"\bdo not have to\b", "need not"),
-        (r"\bhave to\b", "must"), (r"\b(?:need|needs|has) to\b", "must"),
+        (r"\bhave to\b", "must"),
+        (r"\b(?:need|needs|has) to\b", "must"),
     )
 )
 
@@ -282,7 +323,7 @@ kilobyte = kb
 us dollar = usd, american dollar
 euro = eur
 british pound = gbp, pound sterling
-japanese yen = jpy, yen
+japanese yen = jpy
 swiss franc = chf
 canadian dollar = cad
 australian dollar = aud
