@@ -161,6 +161,31 @@ def _grow(number: int | None, word: str) -> int | None:
     return number + _VALUE[word] if 0 < _VALUE.get(word, 0) < follows else None
 
 
+def are_apart(one: str, other: str) -> bool:
+    """Return whether two questions cannot be the same: each names a number that the other lacks."""
+    numbers, others = _numbers(one), _numbers(other)
+    return bool(numbers - others) and bool(others - numbers)
+
+
+def _numbers(text: str) -> set[str]:
+    words = " ".join(_in_digits(_words(normal_form(text[:LONGEST]))))
+    return set(re.findall(r"\d+(?:\.\d+)*", words)) - {"1"}  # one is often no number
+
+
+_RESTS = re.compile(
+    r"^(?:and|but|or|so|then|also|what about|how about|why not|same|again|ok|okay|yes|no|thanks)\b"
+    r"|\b(?:it|its|that|this|these|those|they|them|their|he|him|his|she|her|there|one|ones|same"
+    r"|above|previous|former|latter|instead|else|other|others|another|more|again|too|also|you said"
+    r"|your answer|earlier|before|first|second|last|next|step \d+|example)\b"
+)
+
+
+def rests_on_others(text: str) -> bool:
+    """Return whether a turn of a conversation may need the others: a word in it points outside."""
+    form = normal_form(text)
+    return len(form.split()) < 4 or bool(_RESTS.search(form))
+
+
 _PERSONAL = re.compile(
     r"\b(?:who|what|when|where|which|how (?:much|many|old|far|long))(?:'?s| is| are| was| were)"
     r" (?:my|our)\b"
@@ -171,13 +196,17 @@ _PERSONAL = re.compile(
     r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.\w+|\+\d[\d ()-]{7,}\d"
 )
 _LIVE = re.compile(
-    r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recent"
-    r"|recently|live|ongoing|so far|at the moment|at present|up to date|breaking|news|weather"
+    r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recently"
+    r"|(?<!most )(?<!least )recent|live|ongoing|so far|at the moment|at present|up to date|breaking|news|weather"
     r"|forecast|(?:this|next|last) (?:morning|afternoon|evening|night|week|weekend|month"
     r"|quarter|year)|still (?:open|down|running)|score of|(?:stock|share) price|exchange rate"
     r"|in stock|(?:status|price|state) of|what (?:time|day) is it"
     r"|what(?:'s| is) the (?:time|date)(?! (?:to|it|for)\b))\b"
 )
+_SUPPOSED = re.compile(
+    r"\b(?:when|if) it(?:'s| is) (?:\d|noon|midnight|[a-z]+ (?:o'clock|am|pm)\b)"
+)
+"""A time that is given: what time it is elsewhere then, whenever one asks."""
 _DEED = re.compile(
     r"^(?:please |(?:can|could|would|will) you (?:please )?|i (?:want|need) you to |go ahead and )*"
     r"(?:send|e-?mail|mail|message|text|call|phone|notify|remind|post|publish|tweet|upload|submit"
@@ -197,9 +226,20 @@ def is_personal(text: str) -> bool:
 
 def is_live(text: str) -> bool:
     """Return whether the answer depends on when it is asked."""
-    return bool(_LIVE.search(normal_form(text)))
+    form = normal_form(text)
+    return bool(_LIVE.search(form)) and not _SUPPOSED.search(form)
 
 
 def has_side_effects(text: str) -> bool:
     """Return whether something is to be done, not said: done once is not done twice."""
     return bool(_DEED.search(normal_form(text)))
+
+
+def may_be_kept(text: str) -> bool:
+    """Return whether the answer may be served again at all: to anybody, at any time, said only."""
+    return not (is_personal(text) or is_live(text) or has_side_effects(text))
+
+
+def is_same(known: str, asked: str) -> bool:
+    """Return whether the answer to one question would be served for another, by the gate alone."""
+    return may_be_kept(known) and may_be_kept(asked) and key(known) == key(asked)

@@ -16,6 +16,7 @@ OWN_NAMES = {
     "OPENAI_API_KEY": "openai.api_key",
     "OPENAI_BASE_URL": "openai.base_url",
     "AGORA_HOME": "home",
+    "CHROMA_URL": "memory.chroma_url",
 }
 PREFIX = "AGORA_"
 
@@ -75,6 +76,15 @@ class MemorySettings(_Section):
     pulse_events: int = Field(ge=1, le=10_000)
     pulse_s: float = Field(ge=0)
     answers_days: float = Field(gt=0)
+    memories: int = Field(ge=0, le=20)
+    memories_days: float = Field(gt=0)
+    least_confidence: float = Field(ge=0, le=1)
+    judge_pairs: int = Field(ge=0, le=50)
+    judge_s: float = Field(gt=0)
+    embedder: str
+    embedder_s: float = Field(gt=0)
+    embedder_usd_in: float = Field(ge=0)
+    chroma_url: SecretStr | None = None
 
 
 class RepairSettings(_Section):
@@ -119,7 +129,7 @@ class Settings(_Section):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
-        given = (self.database.url, self.openai.api_key)
+        given = (self.database.url, self.openai.api_key, self.memory.chroma_url)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     @property

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from agora.domain.embedders import choose_embedder
 from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
@@ -21,16 +22,21 @@ from agora.team.asking import Asking
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.holding import Holding
+from agora.team.indexing import Indexing
+from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.recalling import Recalling
+from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
+from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
 from memory.decisions import Decisions
+from memory.index import Index
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,9 @@ class Team:
     holding: Holding
     acting: Acting
     market: Market
+    indexing: Indexing
     recalling: Recalling
+    remembering: Remembering
     answering: Answering
     meeting: Meeting
     learning: Learning
@@ -65,7 +73,12 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
-    recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, admission)
+    asking = Asking(settings, acting, admission)
+    index, embedder = Index(choose_chroma(settings)), choose_embedder(settings)
+    indexing = Indexing(settings, database, acting, admission, index, embedder)
+    judging = Judging(settings.memory, asking, market)
+    recalling = Recalling(database, settings.memory, acting, indexing, judging)
+    remembering = Remembering(settings, database, indexing, recalling)
     return Team(
         settings=settings,
         clock=clock,
@@ -73,10 +86,12 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         holding=Holding(database),
         acting=acting,
         market=market,
+        indexing=indexing,
         recalling=recalling,
+        remembering=remembering,
         answering=Answering(settings, database, asking, market, library, tooling),
         meeting=Meeting(asking, market, library),
-        learning=Learning(settings, database, market, recalling, watching),
+        learning=Learning(settings, database, market, recalling, remembering, watching),
         tooling=tooling,
         watching=watching,
         changing=changing,
@@ -115,4 +130,5 @@ async def opened() -> AsyncIterator[Team]:
     try:
         yield team
     finally:
+        await team.indexing.close()
         await team.database.close()

@@ -9,10 +9,12 @@ import typer
 from agora.app.cli import (
     approvals,
     ask,
+    cache,
     db,
     demo,
     doctor,
     experts,
+    feedback,
     fix,
     log,
     resume,
@@ -39,6 +41,8 @@ app.command("resume")(resume.resume)
 app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
 app.add_typer(tools.app, name="tools")
+app.add_typer(cache.app, name="cache")
+app.command("feedback")(feedback.feedback)
 app.add_typer(log.app, name="log")
 app.command("stats")(stats.stats)
 app.add_typer(db.app, name="db")

@@ -1,0 +1,149 @@
+"""Indexing: rows become vectors, and a text finds the rows that are nearest to it."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import structlog
+
+from agora.domain.contracts import Act, ActOutcome
+from agora.domain.embedders import Embedder, Vectors
+from agora.domain.errors import RefusedError
+from agora.domain.faults import ModelFault
+from agora.domain.models import Model, expected_cost, tokens_of
+from agora.domain.settings import Settings
+from agora.team.acting import Acting, standing_alone
+from agora.team.admission import Admission
+from memory import acts, collections
+from memory.chroma import IndexHeldError, IndexLostError
+from memory.collections import Kind
+from memory.database import Database
+from memory.index import Index, Neighbour, collection_name
+
+log = structlog.get_logger()
+SILENT = (IndexHeldError, IndexLostError, ModelFault, RefusedError)
+"""What leaves a question without neighbours; nothing that a user has to know of."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+AT_ONCE = 2
+"""So many batches are read before an answer is looked for; all else waits for a job."""
+
+
+@dataclass
+class Indexing:
+    """One embedder, one index, and the tables that both follow."""
+
+    settings: Settings
+    database: Database
+    acting: Acting
+    admission: Admission
+    index: Index
+    embedder: Embedder
+    _dimension: int | None = field(default=None, init=False)
+
+    async def near(
+        self, kind: Kind, tenant: str, text: str, limit: int, labels: Sequence[str] = ()
+    ) -> list[Neighbour]:
+        """Return the nearest rows of a tenant, nearest first; none while the index is silent."""
+        try:
+            [vector] = await self._embed(tenant, [text], labels)
+            await self._read(kind, tenant, AT_ONCE)
+            return await self.index.near(await self._name(kind, tenant), vector, limit)
+        except SILENT as reason:
+            log.info("index.silent", reason=str(reason))
+            return []
+
+    async def forget(self, kind: Kind, tenant: str, ids: Sequence[int]) -> None:
+        """Remove the vectors of rows that are gone."""
+        try:
+            await self.index.forget(await self._name(kind, tenant), ids)
+        except SILENT as reason:
+            log.info("index.silent", reason=str(reason))
+
+    async def catch_up(self) -> int:
+        """Read all that is new, of all tenants; return how many rows.
+
+        Raises IndexHeldError, IndexLostError or a ModelFault.
+        """
+        read = 0
+        for kind in KINDS:
+            async with self.database.autocommit() as connection:
+                tenants = await collections.tenants(connection, kind)
+            for tenant in tenants:
+                read += await self._read(kind, tenant)
+        return read
+
+    async def rebuild(self) -> int:
+        """Throw all vectors away and compute them again; return how many."""
+        await self.index.clear()
+        async with self.database.autocommit() as connection:
+            await collections.forget(connection)
+        return await self.catch_up()
+
+    async def close(self) -> None:
+        """Let other processes have the index."""
+        await self.index.close()
+
+    async def _read(self, kind: Kind, tenant: str, batches: int | None = None) -> int:
+        name, read = await self._name(kind, tenant), 0
+        collection_id = await self.index.opened(name)
+        while batches is None or batches > 0:
+            async with self.database.autocommit() as connection:
+                rows = await collections.unread(
+                    connection, kind, tenant, collection_id, self._leaves
+                )
+            if not rows:
+                break
+            vectors = await self._embed(tenant, [row["text"] for row in rows])
+            await self.index.put(name, [row["id"] for row in rows], vectors)
+            async with self.database.autocommit() as connection:
+                await collections.has_read(connection, collection_id, name, rows[-1])
+            read += len(rows)
+            batches = None if batches is None else batches - 1
+        return read
+
+    @property
+    def _leaves(self) -> bool:
+        return self.embedder.model is not None and self.embedder.model.residency != "local"
+
+    async def _name(self, kind: Kind, tenant: str) -> str:
+        if self._dimension is None:
+            await self._embed(tenant, ["dimension"])
+        return collection_name(kind, tenant, self.embedder.name, self._dimension or 0)
+
+    async def _embed(
+        self, tenant: str, texts: Sequence[str], labels: Sequence[str] = ()
+    ) -> Vectors:
+        if self.embedder.model is None:
+            vectors = await self.embedder.embed(texts)
+        else:
+            vectors = await self._ask(self.embedder.model, tenant, texts, labels)
+        self._dimension = len(vectors[0])
+        return vectors
+
+    async def _ask(
+        self, model: Model, tenant: str, texts: Sequence[str], labels: Sequence[str]
+    ) -> Vectors:
+        """Ask a served embedder, as an act of its own: paid by the day's budget."""
+        found: list[Vectors] = []
+        sent = sum(tokens_of(text) for text in texts)
+        cost_usd = expected_cost(model, sent, 0)
+
+        async def do() -> ActOutcome:
+            found.append(await self.embedder.embed(texts))
+            return ActOutcome(result={"texts": len(texts)}, cost_usd=cost_usd, tokens=sent)
+
+        day = f"day:{self.admission.clock():%Y-%m-%d}"
+        if cost_usd:
+            async with self.database.autocommit() as connection:
+                await acts.open_budget(connection, day, self.settings.budget.day_usd)
+        act = Act(
+            kind="ask_model",
+            subject=model.name,
+            cost_usd=cost_usd,
+            budgets=(day,) if cost_usd else (),
+            facts={"residency": model.residency, "labels": list(labels), "tenant": tenant},
+        )
+        with standing_alone(f"embed-{uuid.uuid4().hex}", "index"):
+            await self.acting.perform(act, do)
+        return found[0]

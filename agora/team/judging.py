@@ -1,0 +1,111 @@
+"""Judging: a model says whether two questions are one; whatever is not a clear yes is a no."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from psycopg import Error as DatabaseFailure
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import prompts
+from agora.domain import questions
+from agora.domain.contracts import AgentTask
+from agora.domain.errors import AgoraError, ClaimLostError
+from agora.domain.experts import Bidder
+from agora.domain.settings import MemorySettings
+from agora.team.asking import Asking
+from agora.team.market import Market
+
+log = structlog.get_logger()
+CONTROL = "How many legs does a spider have?"
+"""Nothing means the same as this. What a judge takes for it is an instruction, not a question."""
+ORDINAL = 10
+"""Acts of judging are numbered from here on, within the stage that wants them."""
+
+
+class Same(BaseModel):
+    """What a judge says of two questions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    same: bool
+
+
+class Standalone(BaseModel):
+    """A question that needs no conversation around it; empty where a model cannot tell."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    question: str
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A model that compares questions. It sees questions only, as material, never an answer."""
+
+    settings: MemorySettings
+    asking: Asking
+    market: Market
+
+    async def judge(self) -> Bidder | None:
+        """Return whose model compares: local before cloud, then the cheapest; None without any."""
+        able = [one for one in await self.market.bidders() if one.model]
+        return min(able, key=_price, default=None)
+
+    async def first_same(
+        self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str]
+    ) -> int | None:
+        """Return which of the known questions asks the same, the first in order; or None."""
+        try:
+            async with asyncio.timeout(self.settings.judge_s):
+                return await self._first(task, judge, text, known)
+        except TimeoutError:
+            return None
+
+    async def _first(
+        self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str]
+    ) -> int | None:
+        for number, one in enumerate(known):
+            if await self._is_same(task, judge, text, one, 2 * number):
+                is_order = await self._is_same(task, judge, CONTROL, one, 2 * number + 1)
+                return None if is_order else number
+        return None
+
+    async def _is_same(
+        self, task: AgentTask, judge: Bidder, one: str, other: str, number: int
+    ) -> bool:
+        text = prompts.load("same").render(first=one, second=other)
+        said = await self._ask(task, judge, text, Same, number)
+        return isinstance(said, Same) and said.same
+
+    async def standalone(self, task: AgentTask, judge: Bidder, turns: Sequence[str]) -> str | None:
+        """Return the task's question as one that stands alone; None where that is not certain."""
+        text = prompts.load("standalone").render(conversation="\n".join(turns), newest=task.text)
+        try:
+            async with asyncio.timeout(self.settings.judge_s):
+                said = await self._ask(task, judge, text, Standalone, -1)
+        except TimeoutError:
+            return None
+        question = said.question.strip() if isinstance(said, Standalone) else ""
+        is_one = bool(question) and len(question) <= questions.LONGEST
+        return question if is_one and not questions.rests_on_others(question) else None
+
+    async def _ask(
+        self, task: AgentTask, judge: Bidder, text: str, schema: type[BaseModel], number: int
+    ) -> BaseModel | None:
+        messages = [{"role": "user", "content": text}]
+        try:
+            reply = await self.asking.ask(
+                task, judge, messages, ordinal=ORDINAL + number, schema=schema
+            )
+            return schema.model_validate_json(reply.text)
+        except (ClaimLostError, DatabaseFailure):
+            raise
+        except (AgoraError, ValidationError) as error:
+            log.info("judge.silent", reason=str(error)[:200])
+            return None
+
+
+def _price(bidder: Bidder) -> tuple[bool, float, str]:
+    model: Any = bidder.model
+    return model.residency != "local", model.usd_in + model.usd_out, bidder.name

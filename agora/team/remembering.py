@@ -1,0 +1,182 @@
+"""Remembering: outcomes, tools, reflections and feedback become memories that tasks are told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from agora.domain import questions, recollection
+from agora.domain.contracts import AgentOutcome, AgentTask, Json
+from agora.domain.errors import UsageError
+from agora.domain.recollection import ALIKE, HIGH, NEAR, Word
+from agora.domain.settings import Settings
+from agora.team.indexing import Indexing
+from agora.team.recalling import Recalling
+from memory import events, feedback, memories, tasks
+from memory.database import Database, Row
+from memory.memories import Memory
+
+ABOUT, SAID = 160, 320
+"""Characters of a question and of an answer that are remembered."""
+WITHIN = 10
+"""So many times as many neighbours are looked up as are told: the nearest are not the best."""
+BATCH = 200
+BY_OUTCOME, BY_PERSON = 0.05, 0.30
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """What the team knows of its own work, in words."""
+
+    settings: Settings
+    database: Database
+    indexing: Indexing
+    recalling: Recalling
+
+    async def recall(self, task: AgentTask) -> list[str]:
+        """Return the memories that help most with a task, best first, each with its origin."""
+        most = self.settings.memory.memories
+        near = await self.indexing.near(
+            "memories", task.tenant, task.text, most * WITHIN, task.labels
+        )
+        cosines = {one.id: one.cosine for one in near if one.cosine >= NEAR}
+        if not cosines or not most:
+            return []
+        ids = list(cosines)
+        async with self.database.autocommit() as connection:
+            rows = await memories.among(connection, ids, task.tenant, task.labels)
+            best = sorted(rows, key=lambda row: -_score(row, cosines[row["id"]]))[:most]
+            await memories.use(connection, [row["id"] for row in best], task.id)
+        return [_told(row) for row in best]
+
+    async def note(
+        self, task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Remember how a task turned out, and let that judge what it was told. Once is enough."""
+        if outcome.cached or outcome.status == "refused":
+            return
+        is_good = outcome.status == "answered"
+        life = timedelta(days=self.settings.memory.memories_days)
+        async with self.database.transaction() as connection:
+            for one in _memories(task, outcome, tried):
+                await memories.remember(connection, one, life)
+            await memories.move(connection, task.id, is_good, BY_OUTCOME)
+
+    async def hear(self, task_id: str, word: Word, comment: str) -> int:
+        """Take what a person says of an answer; return how many answers it has cost.
+
+        A bad one is forgotten, and its question is never again taken for the other one.
+        """
+        async with self.database.transaction() as connection:
+            known = await tasks.find(connection, task_id)
+            if known is None:
+                raise UsageError(f"there is no task {task_id}", "`agora ask --json` names it")
+            task = AgentTask.model_validate(known["body"])
+            await feedback.say(connection, task_id, word, comment)
+            told = {"task_id": task_id, "word": word, "comment": comment}
+            await events.publish(connection, task_id, "feedback.given", told)
+            await memories.move(connection, task_id, word == "good", BY_PERSON, own=True)
+            await memories.remember(connection, _of_a_person(task, word, comment), None)
+        return await self.recalling.reject(task_id) if word == "bad" else 0
+
+    async def upkeep(self) -> Json:
+        """Remove, merge and put aside; return how many of each. An upkeep step."""
+        merged = await self.dedupe()
+        async with self.database.transaction() as connection:
+            expired, archived = (
+                await memories.expire(connection),
+                await memories.archive(connection),
+            )
+        for row in (*expired, *archived):
+            await self.indexing.forget("memories", row["tenant"], [row["id"]])
+        return {"expired": len(expired), "merged": merged, "archived": len(archived)}
+
+    async def dedupe(self) -> int:
+        """Let one memory stand for those that say the same; return how many it has replaced."""
+        merged = 0
+        while True:
+            async with self.database.autocommit() as connection:
+                rows = await memories.uncompared(connection, BATCH)
+            if not rows:
+                return merged
+            gone: set[int] = set()
+            for row in rows:
+                if row["id"] not in gone:
+                    gone |= await self._merge(row)
+            async with self.database.autocommit() as connection:
+                await memories.compared(connection, [row["id"] for row in rows])
+            merged += len(gone)
+
+    async def _merge(self, row: Row) -> set[int]:
+        """Archive what says the same as this memory, or this one for a better; return which."""
+        near = await self.indexing.near("memories", row["tenant"], row["text"], 5, row["labels"])
+        ids = [one.id for one in near if one.cosine >= ALIKE and one.id != row["id"]]
+        if not ids:
+            return set()
+        gone: set[int] = set()
+        async with self.database.transaction() as connection:
+            others = await memories.among(connection, ids, row["tenant"], row["labels"])
+            for other in others:
+                if other["labels"] != row["labels"] or not _say_the_same(row, other):
+                    continue
+                kept, lost = sorted((row, other), key=lambda one: (-one["quality"], -one["id"]))
+                await memories.merge(connection, kept["id"], lost["id"])
+                gone.add(lost["id"])
+                if lost is row:
+                    break
+        await self.indexing.forget("memories", row["tenant"], sorted(gone))
+        return gone
+
+
+def _score(row: Row, cosine: float) -> float:
+    return recollection.score(cosine, row["quality"], row["age_days"])
+
+
+def _told(row: Row) -> str:
+    labels = "".join(f", {label}" for label in row["labels"])
+    return f"[{row['kind']}, from {row['origin']}{labels}] {row['text']}"
+
+
+def _say_the_same(one: Row, other: Row) -> bool:
+    if one["kind"] != other["kind"] or questions.are_apart(one["text"], other["text"]):
+        return False
+    # Two that have proved their worth are one only when nothing but the spelling differs.
+    is_worth_both = min(one["quality"], other["quality"]) >= HIGH
+    return not is_worth_both or questions.key(one["text"]) == questions.key(other["text"])
+
+
+def _memories(
+    task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
+) -> list[Memory]:
+    about, by = _short(task.text, ABOUT), outcome.expert or "nobody"
+    labels = tuple(sorted({"private", "untrusted"} & set(task.labels)))
+
+    def memory(kind: str, text: str) -> Memory:
+        return Memory(task.tenant, kind, text, task.id, labels)
+
+    if outcome.status == "answered":
+        made = [memory("outcome", f"{about} — {by} answered: {_short(outcome.answer, SAID)}")]
+    else:
+        said = _short(outcome.error or outcome.status, SAID)
+        made = [memory("outcome", f"{about} — not answered: {said}")]
+    for one in tried:
+        failed = one["outcome"]
+        said = _short(failed["error"] or failed["status"], SAID)
+        rest = f"; then {by} answered it" if outcome.status == "answered" else ""
+        made.append(memory("reflection", f"{about} — {failed['expert']} failed: {said}{rest}"))
+    for call in outcome.tool_calls:
+        said = f"failed: {_short(call.error, SAID)}" if call.error else "worked"
+        made.append(memory("tool", f"{about} — tool {call.name} {said} ({call.latency_s:.1f} s)"))
+    return made
+
+
+def _of_a_person(task: AgentTask, word: str, comment: str) -> Memory:
+    said = f": {_short(comment, SAID)}" if comment.strip() else ""
+    text = f"{_short(task.text, ABOUT)} — a person called the answer {word}{said}"
+    labels = tuple(sorted({"private", "untrusted"} & set(task.labels)))
+    return Memory(task.tenant, "feedback", text, task.id, labels)
+
+
+def _short(text: str, most: int) -> str:
+    said = " ".join(text.split())
+    return said if len(said) <= most else f"{said[: most - 1]}…"
