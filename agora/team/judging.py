@@ -25,6 +25,13 @@ ORDINAL = 10
 """Acts of judging are numbered from here on, within the stage that wants them."""
 
 
+class Nearest(BaseModel):
+    """Which of the known questions a judge would look at; 0: none."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    number: int
+
+
 class Same(BaseModel):
     """What a judge says of two questions."""
 
@@ -52,24 +59,34 @@ class Judging:
         able = [one for one in await self.market.bidders() if one.model]
         return min(able, key=_price, default=None)
 
-    async def first_same(
+    async def same(
         self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str]
     ) -> int | None:
-        """Return which of the known questions asks the same, the first in order; or None."""
+        """Return which of the known questions asks the same; None: none, or not surely.
+
+        One is chosen among them, then stands alone before the judge: two slips make one mistake.
+        """
         try:
             async with asyncio.timeout(self.settings.judge_s):
-                return await self._first(task, judge, text, known)
+                number = await self._nearest(task, judge, text, known)
+                if number is None or not await self._is_same(task, judge, text, known[number], 1):
+                    return None
+                is_order = await self._is_same(task, judge, CONTROL, known[number], 2)
+                return None if is_order else number
         except TimeoutError:
             return None
 
-    async def _first(
+    async def _nearest(
         self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str]
     ) -> int | None:
-        for number, one in enumerate(known):
-            if await self._is_same(task, judge, text, one, 2 * number):
-                is_order = await self._is_same(task, judge, CONTROL, one, 2 * number + 1)
-                return None if is_order else number
-        return None
+        if len(known) < 2:
+            return 0 if known else None
+        listed = "\n".join(f"{n}. {' '.join(one.split())}" for n, one in enumerate(known, start=1))
+        said = await self._ask(
+            task, judge, prompts.load("nearest").render(new=text, known=listed), Nearest, 0
+        )
+        number = said.number if isinstance(said, Nearest) else 0
+        return number - 1 if 1 <= number <= len(known) else None
 
     async def _is_same(
         self, task: AgentTask, judge: Bidder, one: str, other: str, number: int
@@ -83,7 +100,7 @@ class Judging:
         text = prompts.load("standalone").render(conversation="\n".join(turns), newest=task.text)
         try:
             async with asyncio.timeout(self.settings.judge_s):
-                said = await self._ask(task, judge, text, Standalone, -1)
+                said = await self._ask(task, judge, text, Standalone, 3)
         except TimeoutError:
             return None
         question = said.question.strip() if isinstance(said, Standalone) else ""

@@ -49,11 +49,18 @@ class Recalling:
         """Return the living answer to the same question, marked as cached and free; or None."""
         if (asked := await self._asked(task)) is None:
             return None
-        found = await self._look_up(asked, task.id) or await self._judged(asked, task)
-        if found is None:
+        if (found := await self.look_up(asked, task)) is None:
             return None
         known = AgentOutcome.model_validate(found["outcome"])
         return known.but(cached=True, cost_usd=0.0, tokens=0, latency_s=0.0, tool_calls=())
+
+    async def look_up(self, asked: Asked, task: AgentTask) -> Row | None:
+        """Return the entry that answers a question: by its words, its key, or a judge's yes."""
+        async with self.database.autocommit() as connection:
+            found = await answers.find(connection, asked)
+            if found is not None:
+                await answers.serve(connection, asked, found, found["how"], task.id)
+        return found or await self._judged(asked, task)
 
     async def alone(self, task: AgentTask, turns: Sequence[str]) -> AgentTask | None:
         """Return the task with a text that stands alone, whatever was said before.
@@ -105,20 +112,13 @@ class Recalling:
         is_sure = outcome.confidence >= self.settings.least_confidence
         return is_plain and (is_sure or outcome.expert == LIBRARIAN.name)
 
-    async def _look_up(self, asked: Asked, task_id: str) -> Row | None:
-        async with self.database.autocommit() as connection:
-            found = await answers.find(connection, asked)
-            if found is not None:
-                await answers.serve(connection, asked, found, found["how"], task_id)
-        return found
-
     async def _judged(self, asked: Asked, task: AgentTask) -> Row | None:
         """Return the nearest answer whose question a judge takes for the same; it gets an alias."""
         if not self.settings.judge_pairs or (judge := await self.judging.judge()) is None:
             return None
-        near = await self._neighbours(asked)
+        near = await self.neighbours(asked)
         known = [row["question"] for row in near]
-        number = await self.judging.first_same(task, judge, asked.text, known)
+        number = await self.judging.same(task, judge, asked.text, known) if known else None
         if number is None:
             return None
         found = near[number]
@@ -127,7 +127,7 @@ class Recalling:
             await answers.serve(connection, asked, found, "judge", task.id)
         return found
 
-    async def _neighbours(self, asked: Asked) -> list[Row]:
+    async def neighbours(self, asked: Asked) -> list[Row]:
         """Return what a judge should see: near, in scope, and not ruled out by the gate."""
         most = self.settings.judge_pairs
         near = await self.indexing.near("answers", asked.tenant, asked.text, most * WITHIN)
