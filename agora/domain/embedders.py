@@ -5,6 +5,7 @@ move every question to another space.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,8 +60,11 @@ class WordLlama:
 
 @cache
 def _wordllama() -> Any:
+    log = logging.getLogger()
+    level, handlers = log.level, list(log.handlers)
     import wordllama
 
+    log.level, log.handlers[:] = level, handlers  # it begins to log for everybody
     # Its default looks where nothing is, and would then fetch what the wheel has brought.
     folder = Path(wordllama.__file__).parent
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)

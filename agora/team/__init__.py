@@ -78,7 +78,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     indexing = Indexing(settings, database, acting, admission, index, embedder)
     judging = Judging(settings.memory, asking, market)
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
-    remembering = Remembering(settings, database, indexing, recalling)
+    remembering = Remembering(settings, database, market, indexing, recalling)
     return Team(
         settings=settings,
         clock=clock,

@@ -11,6 +11,7 @@ from agora.domain.errors import UsageError
 from agora.domain.recollection import ALIKE, HIGH, NEAR, Word
 from agora.domain.settings import Settings
 from agora.team.indexing import Indexing
+from agora.team.market import Market
 from agora.team.recalling import Recalling
 from memory import events, feedback, memories, tasks
 from memory.database import Database, Row
@@ -30,17 +31,20 @@ class Remembering:
 
     settings: Settings
     database: Database
+    market: Market
     indexing: Indexing
     recalling: Recalling
 
     async def recall(self, task: AgentTask) -> list[str]:
         """Return the memories that help most with a task, best first, each with its origin."""
         most = self.settings.memory.memories
+        if not most or not (await self.market.models()).models:
+            return []  # nobody would read them
         near = await self.indexing.near(
             "memories", task.tenant, task.text, most * WITHIN, task.labels
         )
         cosines = {one.id: one.cosine for one in near if one.cosine >= NEAR}
-        if not cosines or not most:
+        if not cosines:
             return []
         ids = list(cosines)
         async with self.database.autocommit() as connection:
