@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from agora.domain.errors import DatabaseError
 from agora.domain.settings import Settings
+from memory import job_tables
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_S = 5.0
@@ -172,15 +173,21 @@ def migrate(url: str) -> None:
     """Bring the tables up to date, one process at a time; raise DatabaseError."""
     wanted = {path.name.removesuffix(".sql") for path in MIGRATIONS.glob("*.sql")}
     wanted = {name for name in wanted if not name.endswith(".rollback")}
+    wanted |= job_tables.wanted()
     with _connect(url) as connection:
         if wanted <= _applied(connection):
             return
         with _alone(connection):
             if not wanted <= _applied(connection):
                 _apply(url)
+                job_tables.apply(connection)
 
 
 def _applied(connection: Connection[Any]) -> set[str]:
+    return _applied_here(connection) | job_tables.applied(connection)
+
+
+def _applied_here(connection: Connection[Any]) -> set[str]:
     row = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
     if not row or not row[0]:
         return set()

@@ -28,6 +28,17 @@ def has_failed(state: StateSnapshot) -> bool:
     return any(task.error for task in state.tasks)
 
 
+async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
+    """Return each thread of these graphs whose holder has died."""
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection)
+    return [row["thread_id"] for row in left if row["stage"] in _stages(graphs)]
+
+
+def _stages(graphs: Mapping[str, Graph]) -> dict[str, Graph]:
+    return {stage: graph for graph in graphs.values() for stage in graph.nodes}
+
+
 async def take_over(
     graphs: Mapping[str, Graph], thread_id: str | None = None, *, is_asked_for: bool = False
 ) -> list[str]:
@@ -40,7 +51,7 @@ async def take_over(
         left = await claims.abandoned(connection, with_open=is_asked_for)
         if thread_id and is_asked_for and thread_id not in {row["thread_id"] for row in left}:
             left += await _held(connection, thread_id)
-    stages = {stage: graph for graph in graphs.values() for stage in graph.nodes}
+    stages = _stages(graphs)
     return [
         row["thread_id"]
         for row in left

