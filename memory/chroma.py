@@ -15,6 +15,7 @@ from agora.domain.errors import AgoraError, SettingsError
 from agora.domain.settings import Settings
 
 log = structlog.get_logger()
+TIMEOUT_S = 10.0
 
 
 class IndexHeldError(AgoraError):
@@ -104,7 +105,7 @@ class ChromaServer:
 
             parts = urlsplit(self.url)
             try:
-                self._client = chromadb.HttpClient(
+                client = chromadb.HttpClient(
                     host=str(parts.hostname),
                     port=parts.port or (443 if parts.scheme == "https" else 8000),
                     ssl=parts.scheme == "https",
@@ -116,6 +117,9 @@ class ChromaServer:
                     f"Chroma at {parts.hostname} cannot be reached: {error}",
                     "start it (`chroma run`), or unset CHROMA_URL to keep vectors in files",
                 ) from None
+            self._client = client
+            for session in self._sessions():
+                session.timeout = TIMEOUT_S  # it has none
         return self._client
 
     def repair(self) -> None:
@@ -125,8 +129,14 @@ class ChromaServer:
     def close(self) -> None:
         """Disconnect."""
         if self._client is not None:
+            for session in self._sessions():
+                session.close()  # `close` leaves its connections open
             self._client.close()
             self._client = None
+
+    def _sessions(self) -> list[Any]:
+        servers = (self._client._server, self._client._admin_client._server)
+        return [server._session for server in servers]
 
 
 def choose_chroma(settings: Settings) -> Chroma:

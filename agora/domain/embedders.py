@@ -55,7 +55,7 @@ class WordLlama:
         return await asyncio.to_thread(self._embed, texts)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
-        return _unit(_wordllama().embed([text[:LONGEST] or " " for text in texts]))
+        return _unit(_wordllama().embed(_sendable(texts)))
 
 
 @cache
@@ -90,7 +90,7 @@ class ServedEmbedder:
 
         model, wire = self.model, vendors.Wire()
         client = vendors.embeddings(model, self.settings, wire)
-        sent = [text[:LONGEST] or " " for text in texts]
+        sent = _sendable(texts)
         try:
             async with asyncio.timeout(self.settings.memory.embedder_s):
                 found = await client.aembed_documents(sent)
@@ -134,6 +134,11 @@ def _model(vendor: Vendor, name: str, settings: Settings) -> Model:
         base_url=url,
         usd_in=0.0 if is_local else settings.memory.embedder_usd_in,
     )
+
+
+def _sendable(texts: Sequence[str]) -> list[str]:
+    """Return what every embedder takes: not empty, not endless, nothing but whole characters."""
+    return [text[:LONGEST].encode("utf-8", "replace").decode() or " " for text in texts]
 
 
 def _unit(rows: Any) -> Vectors:
