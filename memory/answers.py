@@ -38,7 +38,7 @@ WHERE answers.expires_at > clock_timestamp() AND NOT EXISTS (
 ORDER BY array_position(ARRAY['exact', 'gate', 'alias'], found.how), answers.id DESC LIMIT 1
 """
 AMONG = """
-SELECT answers.id, question, form, outcome, source, cost_usd, latency_s, created_at
+SELECT id, question, form, source, cost_usd, latency_s
 FROM answers WHERE id = ANY(%(ids)s) AND scope = %(scope)s AND expires_at > clock_timestamp()
   AND NOT EXISTS (
     SELECT FROM blocked WHERE blocked.tenant = answers.tenant

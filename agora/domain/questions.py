@@ -7,6 +7,7 @@ words are the same in the same order. A threshold on cosine lets such traps pass
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from agora.domain import spelling, wordings
 
@@ -80,6 +81,7 @@ LONGEST = 2_000
 _STOP = frozenset(("the", "of", "is", "are", "be", "do", "does"))
 
 
+@lru_cache(maxsize=1_000)
 def key(text: str) -> str:
     """Return what two questions share only if the answer to one may serve the other.
 
@@ -167,9 +169,10 @@ def are_apart(one: str, other: str) -> bool:
     return bool(numbers - others) and bool(others - numbers)
 
 
-def _numbers(text: str) -> set[str]:
-    words = " ".join(_in_digits(_words(normal_form(text[:LONGEST]))))
-    return set(re.findall(r"\d+(?:\.\d+)*", words)) - {"1"}  # one is often no number
+@lru_cache(maxsize=10_000)
+def _numbers(text: str) -> frozenset[str]:
+    words = " ".join(_in_digits(_words(text[:LONGEST].casefold())))
+    return frozenset(re.findall(r"\d+(?:\.\d+)*", words)) - {"1"}  # one is often no number
 
 
 _RESTS = re.compile(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import prompts
@@ -31,7 +32,7 @@ NEVER = {"private", "side_effects", "untrusted"}
 """Labels of tasks whose answers are neither kept nor served."""
 NEAR = 0.30
 """Cosine from which a known question is worth a judge's time."""
-WITHIN = 5
+WITHIN = 3
 """So many times as many neighbours are looked up as a judge may see: others are of other scopes."""
 
 
@@ -125,7 +126,8 @@ class Recalling:
         async with self.database.transaction() as connection:
             await answers.alias(connection, asked, found["id"], judge.name)
             await answers.serve(connection, asked, found, "judge", task.id)
-        return found
+            # By its alias, as the next one finds it: None if somebody has just forgotten it.
+            return await answers.find(connection, asked)
 
     async def neighbours(self, asked: Asked) -> list[Row]:
         """Return what a judge should see: near, in scope, and not ruled out by the gate."""
@@ -140,7 +142,8 @@ class Recalling:
         await self.indexing.forget("answers", asked.tenant, gone)
         order = {one: place for place, one in enumerate(ids)}
         rows.sort(key=lambda row: order[row["id"]])
-        return [row for row in rows if not questions.are_apart(asked.text, row["question"])][:most]
+        likely = (row for row in rows if not questions.are_apart(asked.text, row["question"]))
+        return list(islice(likely, most))
 
     async def _unindex(self, gone: Sequence[Row]) -> None:
         tenants: dict[str, list[int]] = {}

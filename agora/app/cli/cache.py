@@ -1,8 +1,10 @@
 """agora cache: the answers that are served again."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -141,8 +143,10 @@ async def _match(file: Path | None) -> int:
     return 0
 
 
-def _standard_input() -> TextIO:
-    return open(sys.stdin.fileno(), encoding="utf-8", errors="strict", closefd=False)
+def _standard_input() -> AbstractContextManager[TextIO]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # whatever the locale says
+    return nullcontext(sys.stdin)
 
 
 def _pairs(lines: TextIO) -> Iterator[tuple[str, str]]:
