@@ -318,12 +318,14 @@ def show(told: dict[str, Any]) -> None:
     print(f"{'gate, never served left out':<32}" + "".join(f"{cell:>18}" for cell in cells))
     for source, found in told["judged"].items():
         print(
-            f"with a judge, {source}: {100 * found['should_hit']:.1f} / {100 * found['traps']:.2f}, "
-            f"{100 * found['served_wrong']:.2f} % served wrongly, {found['calls_per_question']} calls a question"
+            f"with a judge, {source}: {100 * found['should_hit']:.1f} / {100 * found['traps']:.2f}"
+            f", {100 * found['served_wrong']:.2f} % served wrongly"
+            f", {found['calls_per_question']} calls a question"
         )
     print(
-        f"look-up at {told['entries']} entries of {TENANTS} tenants: {told['p50_ms']} ms (p50), {told['p95_ms']} ms (p95); "
-        f"neighbours for a judge: {told['neighbours_p50_ms']} ms, {told['neighbours_p95_ms']} ms"
+        f"look-up at {told['entries']} entries of {TENANTS} tenants: "
+        f"{told['p50_ms']} ms (p50), {told['p95_ms']} ms (p95); neighbours for a judge: "
+        f"{told['neighbours_p50_ms']} ms, {told['neighbours_p95_ms']} ms"
     )
 
 

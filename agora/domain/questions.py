@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from agora.domain import spelling, wordings
+from agora.domain import spelling, synonyms, wordings
 
 _WH = r"(?:how|what|when|where|which|who|whom|whose|why)"
 _AUXILIARY = r"(?:is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has)"
@@ -97,7 +97,7 @@ def key(text: str) -> str:
     text = wordings.question_first(text)
     text = wordings.plain_frame(wordings.plainly_written(text))
     said = [spelling.stem(word) for word in _in_digits(_words(text)) if word not in _STOP]
-    return " ".join(wordings.plain_names(said)) or text
+    return " ".join(synonyms.plain_names(said)) or text
 
 
 _LABEL = re.compile(r"(?<=[a-z] )A(?= [a-z]|\W|$)")
@@ -200,9 +200,10 @@ _PERSONAL = re.compile(
 )
 _LIVE = re.compile(
     r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recently"
-    r"|(?<!most )(?<!least )recent|live|ongoing|so far|at the moment|at present|up to date|breaking|news|weather"
-    r"|forecast|(?:this|next|last) (?:morning|afternoon|evening|night|week|weekend|month"
-    r"|quarter|year)|still (?:open|down|running)|score of|(?:stock|share) price|exchange rate"
+    r"|(?<!most )(?<!least )recent|live|ongoing|so far|at the moment|at present|up to date"
+    r"|breaking|news|weather|forecast"
+    r"|(?:this|next|last) (?:morning|afternoon|evening|night|week|weekend|month|quarter|year)"
+    r"|still (?:open|down|running)|score of|(?:stock|share) price|exchange rate"
     r"|in stock|(?:status|price|state) of|what (?:time|day) is it"
     r"|what(?:'s| is) the (?:time|date)(?! (?:to|it|for)\b))\b"
 )

@@ -1,14 +1,13 @@
-"""Ways to word one question: frames that ask the same, and names of one thing.
+"""Ways to word one question: frames that ask the same, whatever they are about.
 
-Only what holds for any subject stands here. Two wordings may be made one if no two questions
-that differ in nothing else have different answers: "delete" and "remove", never "can" and "should".
+Two wordings may be made one if no two questions that differ in nothing else have different
+answers: "is there a way to" and "how do I", never "can I" and "should I", or "may I".
 """
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable
 
-from agora.domain.spelling import infinitive, present, stem
+from agora.domain.spelling import infinitive, present
 
 _WH = "how|what|when|where|which|who|whom|whose|why"
 _AUX = "is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has|might|shall"
@@ -47,7 +46,8 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         (r"^(\w+ing)( .+), how is (?:it|this|that) done$", _gerund("how")),
         (r"^([\w#+.]+(?: [\w#+.]+)?): (.+?),? how$", r"how \2 in \1"),
         (
-            r"^what is the (\w\S*(?: server)?) (?:code|query|command|way|syntax) (?:to|for|of) (\w+)(.*)$",
+            rf"^what is the (?!{_WAY})(\w\S*(?: server)?) (?:code|query|command|way|syntax) (?:to|for|of)"
+            r" (\w+)(.*)$",
             _in_language,
         ),
         (
@@ -57,7 +57,7 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         ),
         # Tell me …
         (
-            rf"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:explain|tell me|show me"
+            r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:explain|tell me|show me"
             rf"|describe|clarify|say)(?: to me)?,? (?=(?:{_WH}|if|whether)\b)",
             "",
         ),
@@ -73,13 +73,13 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
             "how ",
         ),
         (
-            rf"^(?:what (?:is|are)|is there|are there) (?:the|an?|any) {_WAY} (?:of|for|involved in) "
-            r"(\w+ing)(.*)$",
+            rf"^(?:what (?:is|are)|is there|are there) (?:the|an?|any) {_WAY} "
+            r"(?:of|for|involved in) (\w+ing)(.*)$",
             _gerund("how"),
         ),
         (rf"^what (?:do|must|should|can) {_I} (?:need to |have to )?do (?:in order )?to ", "how "),
         (
-            rf"^how (?:do|can|could|would|might|does|is it possible for) {_I} (?:go about|best) (\w+ing)(.*)$",
+            rf"^how (?:do|can|could|would|might|does) {_I} (?:go about|best) (\w+ing)(.*)$",
             _gerund("how"),
         ),
         (rf"^how (?:do|can|could|would|might|does) {_I} (?!not\b)", "how "),
@@ -97,14 +97,15 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         (r"^(.+?)[,:;-]+ what (?:is the cause|causes (?:it|this|that))$", r"what cause \1"),
         # when
         (
-            r"^(?:at |by )?what (?:time|hour) (?!(?:is|was) it\b)(?=(?:do|does|is|are|did|can|will)\b)",
+            r"^(?:at |by )?what (?:time|hour) (?!(?:is|was) it\b)"
+            r"(?=(?:do|does|is|are|did|can|will)\b)",
             "when ",
         ),
         # what … mean
         (r"^(?:what is |what are )?(?:the )?(?:exact )?meaning of (.+)$", r"what \1 mean"),
         (r"^what is meant by (.+)$", r"what \1 mean"),
         (r"^what do(?:es)? (.+?) mean\b", r"what \1 mean"),
-        (rf"^(.+?), what do(?:es)? (?:it|this|that|they)(?: \w+)? mean$", r"what \1 mean"),
+        (r"^(.+?), what do(?:es)? (?:it|this|that|they)(?: \w+)? mean$", r"what \1 mean"),
         # how many, how much, how far …
         (r"^what (?:is|are) the (?:total )?number of ", "how many "),
         (r"^what (?:is|are) the (?:total )?amount of ", "how much "),
@@ -163,7 +164,7 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
             r"^(what|who|when) (is|are|was|were) ((?:the )?[\w.]+)'s (?!\w+ing\b)(.+)$",
             r"\1 \2 the \4 of \3",
         ),
-        (r"^(which \w+) (?:is|are) the (\w+) of ", r"what is the \2 of "),
+        (r"^(which (?:city|town|language|currency)) is the (\w+) of ", r"what is the \2 of "),
         (r"^(?:list|name|give me|tell me|enumerate) (?:all )?(?:of )?the ", "what are the "),
         (r"^(?:what|which) (?:is|are) the (\w+) that ", r"what \1 "),
         (r"\bdistance between (.+?) and ", r"distance from \1 to "),
@@ -206,8 +207,8 @@ def plain_frame(text: str) -> str:
 
 
 _LITTLE = (
-    "usually|typically|normally|generally|actually|really|basically|simply|exactly what(?= is)"
-    "|please|kindly|possibly|in general|as a rule|in order(?= to\b)|roughly how|currently possible"
+    r"usually|typically|normally|generally|actually|really|basically|simply|please|kindly|possibly"
+    r"|in general|as a rule|in order(?= to\b)"
 )
 _LANGUAGES = (
     r"python|java|javascript|js|typescript|go|golang|rust|ruby|php|perl|kotlin|swift|scala|c|c\+\+|c#"
@@ -220,7 +221,10 @@ _WRITTEN = tuple(
     (re.compile(pattern), said)
     for pattern, said in (
         (rf"\b(?:{_LITTLE})\b ?", ""),
-        (r"(\w)\((\w{1,2})\)", r"\1\2"),
+        (r"(\d)\((\w)\)", r"\1\2"),  # 401(k), but not f(x)
+        (r"\badvantages\b", "benefits"),
+        (r"\b(?:disadvantages|downsides)\b", "drawbacks"),
+        (r"\b(the|a|your|my|nearest|local|this|that|which|what) (store)(s?)\b", r"\1 shop\3"),
         (r"\bload (?=[\w ]*\bfiles?\b)", "read "),
         (r"\bnoon\b", "12 pm"),
         (r"\bmidnight\b", "12 am"),
@@ -232,7 +236,8 @@ _WRITTEN = tuple(
         (r"\b(\d+):00 ?(am|pm)\b", r"\1 \2"),
         (r"\b(\d+(?:\.\d+)?) ?(?:percent|per cent)\b", r"\1%"),
         (
-            r"\b(?:a|each|every) (day|week|month|year|hour|minute|second)\b(?! (?:before|after|ago|in advance|later|old))",
+            r"\b(?:a|each|every) (day|week|month|year|hour|minute|second)\b"
+            r"(?! (?:before|after|ago|in advance|later|old))",
             r"per \1",
         ),
         (r"\b(turn|switch) ((?:\w+ ){1,4})(on|off)$", r"\1 \3 \2"),
@@ -245,7 +250,9 @@ _WRITTEN = tuple(
         ),
         (r"\bfor (\w{3,}ing)\b", _gerund("to")),
         (
-            r"(?<=[a-z] )(?<!know )(?<!tell )(?<!say )(?<!see )(?<!check )(?<!decide )(?<!and )(?<!or )when (?!to\b|do\b|does\b|did\b|is\b|are\b|can\b|will\b|should\b)",
+            # What holds when it rains holds if it does; to know when is not to know if.
+            r"(?<=[a-z] )(?<!know )(?<!tell )(?<!say )(?<!see )(?<!check )(?<!decide )(?<!and )"
+            r"(?<!or )when (?!(?:to|do|does|did|is|are|can|will|should)\b)",
             "if ",
         ),
         (r"\b((?:is|are) .+?) considered (?=\w)", r"\1 "),
@@ -259,183 +266,9 @@ _WRITTEN = tuple(
     )
 )
 
-_SAME = """
-kubernetes = k8s
-postgresql = postgres, postgre
-mongodb = mongo, mongo db
-javascript = js
-typescript = ts
-go = golang
-python = py
-c# = csharp, c sharp
-node.js = nodejs
-yaml = yml
-jpeg = jpg
-regular expression = regex, regexp
-database = db
-repository = repo
-environment variable = env var
-directory = folder, dir
-configuration = config
-administrator = admin
-2 factor authentication = 2fa
-visual studio code = vs code, vscode
-google cloud = gcp, google cloud platform
-amazon web services = aws
-macos = mac os, os x, mac os x
-wifi = wi fi
-email = e mail
-log in = login, sign in, log on, logon
-mobile phone = cell phone, cellphone
-phone = telephone
-tv = television
-fridge = refrigerator
-united kingdom = uk, u.k
-united states = usa, u.s, u.s.a, united states of america
-united arab emirates = uae
-new york city = nyc
-european union = eu
-maximum = max
-information = info
-versus = vs
-hour = hr
-minute = min
-second = sec
-kilogram = kg, kilo, kilogramme
-milligram = mg
-milliliter = ml
-liter = litre
-centimeter = cm
-millimeter = mm
-kilometer = km
-mile per hour = mph
-kilometer per hour = kph, km/h
-ounce = oz
-tablespoon = tbsp
-teaspoon = tsp
-foot = ft, feet
-celsius = °c, degree celsius, centigrade
-fahrenheit = °f, degree fahrenheit
-gigabyte = gb
-megabyte = mb
-terabyte = tb
-kilobyte = kb
-us dollar = usd, american dollar
-euro = eur
-british pound = gbp, pound sterling
-japanese yen = jpy
-swiss franc = chf
-canadian dollar = cad
-australian dollar = aud
-indian rupee = inr
-january = jan
-february = feb
-august = aug
-september = sept
-october = oct
-november = nov
-december = dec
-people = person, persons
-paracetamol = acetaminophen
-epinephrine = adrenaline
-influenza = flu
-high blood pressure = hypertension
-heart attack = myocardial infarction
-side effect = adverse effect, adverse reaction
-fastest = quickest
-fast = quick, rapid
-biggest = largest
-big = large
-newest = most recent
-cheapest = least expensive, lowest priced
-most expensive = priciest, dearest
-enable = turn on, switch on, activate
-disable = turn off, switch off, deactivate
-buy = purchase
-need = require
-use = utilize, make use of
-allow = permit
-start = begin, commence
-perform = carry out
-delete = remove, erase
-modify = change, alter
-show = display
-hide = conceal
-choose = select
-get = fetch, retrieve, obtain
-allowed = permitted
-liable = responsible
-legal = lawful
-illegal = unlawful, against law
-free = free charge, at no cost, at no extra cost
-mandatory = compulsory, obligatory
-sick = ill
-benefit = advantage
-drawback = disadvantage, downside
-child = children, kid
-photo = picture, photograph
-film = movie
-car = automobile
-doctor = physician
-lawyer = attorney
-shop = store
-holiday = vacation
-flat = apartment
-lift = elevator
-petrol = gasoline
-luggage = baggage
-rubbish = trash, garbage
-postcode = zip code, postal code
-colleague = coworker, co worker
-less than = under, below, fewer than, smaller than
-more than = over, above, greater than, larger than
-before = prior to
-because = due to, owing to, because of
-about = regarding, concerning
-instead = in place, rather than
-rise = go up, increase
-decrease = go down, decline, fall, drop
-waiting = wait
-canceled = cancelled
-fix = repair
-every = each
-keep = retain
-tenant = renter
-"""
-
-
-@cache
-def _names() -> tuple[dict[str, str], int]:
-    """Return other names of things, with the one that stands for all; and the longest, in words."""
-    table: dict[str, str] = {}
-    for line in _SAME.strip().splitlines():
-        name, _, others = line.partition(" = ")
-        table |= {_stems(other): _stems(name) for other in others.split(",")}
-    return table, max(len(other.split()) for other in table)
-
-
-def _stems(words: str) -> str:
-    return " ".join(stem(word) for word in words.split())
-
 
 def plainly_written(text: str) -> str:
     """Return the text without words that ask nothing, its units and times written one way."""
     for pattern, said in _WRITTEN:
         text = pattern.sub(said, text)
     return text.strip()
-
-
-def plain_names(words: Iterable[str]) -> list[str]:
-    """Return the words with one name for each thing; the words are stems."""
-    table, longest = _names()
-    said, rest = [], list(words)
-    while rest:
-        for length in range(min(longest, len(rest)), 0, -1):
-            if name := table.get(" ".join(rest[:length])):
-                said.append(name)
-                break
-        else:
-            said.append(rest[0])
-            length = 1
-        rest = rest[length:]
-    return said

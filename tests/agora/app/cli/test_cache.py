@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.agora.app.cli.conftest import Agora
-from tests.running import plainly
 from tests.model_server import ModelServer
+from tests.running import plainly
 
 Rows = Callable[[str], list[dict[str, Any]]]
 QUESTION, AGAIN = "How do I convert a list to a set?", "how can i convert a list to a set??"
