@@ -54,12 +54,16 @@ class Index:
         said = [str(one) for one in ids]
         await self._do(name, lambda it: it.upsert(ids=said, embeddings=list(vectors)))
 
-    async def near(self, name: str, vector: Sequence[float], limit: int) -> list[Neighbour]:
-        """Return the nearest rows, nearest first."""
-        wanted = {"query_embeddings": [list(vector)], "n_results": limit, "include": ["distances"]}
+    async def near(
+        self, name: str, vectors: Sequence[Sequence[float]], limit: int
+    ) -> list[list[Neighbour]]:
+        """Return the nearest rows of each vector, nearest first."""
+        wanted = {"query_embeddings": list(vectors), "n_results": limit, "include": ["distances"]}
         found = await self._do(name, lambda it: it.query(**wanted))
-        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
-        return [Neighbour(int(one), 1.0 - float(far)) for one, far in pairs]
+        return [
+            [Neighbour(int(one), 1.0 - float(far)) for one, far in zip(ids, distances, strict=True)]
+            for ids, distances in zip(found["ids"], found["distances"], strict=True)
+        ]
 
     async def forget(self, name: str, ids: Sequence[int]) -> None:
         """Remove vectors whose rows are gone."""

@@ -45,13 +45,20 @@ class Indexing:
         self, kind: Kind, tenant: str, text: str, limit: int, labels: Sequence[str] = ()
     ) -> list[Neighbour]:
         """Return the nearest rows of a tenant, nearest first; none while the index is silent."""
+        [near] = await self.near_each(kind, tenant, [text], limit, labels)
+        return near
+
+    async def near_each(
+        self, kind: Kind, tenant: str, texts: Sequence[str], limit: int, labels: Sequence[str] = ()
+    ) -> list[list[Neighbour]]:
+        """Return the same for many texts at once."""
         try:
-            [vector] = await self._embed(tenant, [text], labels)
+            vectors = await self._embed(tenant, texts, labels)
             await self._read(kind, tenant, AT_ONCE)
-            return await self.index.near(await self._name(kind, tenant), vector, limit)
+            return await self.index.near(await self._name(kind, tenant), vectors, limit)
         except SILENT as reason:
             log.info("index.silent", reason=str(reason))
-            return []
+            return [[] for _ in texts]
 
     async def forget(self, kind: Kind, tenant: str, ids: Sequence[int]) -> None:
         """Remove the vectors of rows that are gone."""

@@ -1,8 +1,9 @@
 """Remembering: outcomes, tools, reflections and feedback become memories that tasks are told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 
 from agora.domain import questions, recollection
@@ -14,7 +15,7 @@ from agora.team.indexing import Indexing
 from agora.team.market import Market
 from agora.team.recalling import Recalling
 from memory import events, feedback, memories, tasks
-from memory.database import Database, Row
+from memory.database import Database, Row, Rows
 from memory.memories import Memory
 
 ABOUT, SAID = 160, 320
@@ -37,21 +38,23 @@ class Remembering:
 
     async def recall(self, task: AgentTask) -> list[str]:
         """Return the memories that help most with a task, best first, each with its origin."""
-        most = self.settings.memory.memories
-        if not most or not (await self.market.models()).models:
+        if not self.settings.memory.memories or not (await self.market.models()).models:
             return []  # nobody would read them
+        best = await self.best(task)
+        async with self.database.autocommit() as connection:
+            await memories.use(connection, [row["id"] for row in best], task.id)
+        return [_told(row) for row in best]
+
+    async def best(self, task: AgentTask) -> list[Row]:
+        """Return the memories of the highest relevance x quality x recency, best first."""
+        most = self.settings.memory.memories
         near = await self.indexing.near(
             "memories", task.tenant, task.text, most * WITHIN, task.labels
         )
         cosines = {one.id: one.cosine for one in near if one.cosine >= NEAR}
-        if not cosines:
-            return []
-        ids = list(cosines)
         async with self.database.autocommit() as connection:
-            rows = await memories.among(connection, ids, task.tenant, task.labels)
-            best = sorted(rows, key=lambda row: -_score(row, cosines[row["id"]]))[:most]
-            await memories.use(connection, [row["id"] for row in best], task.id)
-        return [_told(row) for row in best]
+            rows = await memories.among(connection, list(cosines), task.tenant, task.labels)
+        return sorted(rows, key=lambda row: -_score(row, cosines[row["id"]]))[:most]
 
     async def note(
         self, task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
@@ -85,15 +88,20 @@ class Remembering:
 
     async def upkeep(self) -> Json:
         """Remove, merge and put aside; return how many of each. An upkeep step."""
+        expired = await self._remove(memories.expire)
         merged = await self.dedupe()
+        return {
+            "expired": expired,
+            "merged": merged,
+            "archived": await self._remove(memories.archive),
+        }
+
+    async def _remove(self, step: Callable[[Rows], Awaitable[list[Row]]]) -> int:
         async with self.database.transaction() as connection:
-            expired, archived = (
-                await memories.expire(connection),
-                await memories.archive(connection),
-            )
-        for row in (*expired, *archived):
-            await self.indexing.forget("memories", row["tenant"], [row["id"]])
-        return {"expired": len(expired), "merged": merged, "archived": len(archived)}
+            gone = await step(connection)
+        for tenant, rows in groupby(sorted(gone, key=_tenant), key=_tenant):
+            await self.indexing.forget("memories", tenant, [row["id"] for row in rows])
+        return len(gone)
 
     async def dedupe(self) -> int:
         """Let one memory stand for those that say the same; return how many it has replaced."""
@@ -104,23 +112,28 @@ class Remembering:
             if not rows:
                 return merged
             gone: set[int] = set()
-            for row in rows:
-                if row["id"] not in gone:
-                    gone |= await self._merge(row)
+            for (tenant, labels), group in groupby(sorted(rows, key=_side), key=_side):
+                gone |= await self._merge_all(tenant, labels, list(group))
             async with self.database.autocommit() as connection:
                 await memories.compared(connection, [row["id"] for row in rows])
             merged += len(gone)
 
-    async def _merge(self, row: Row) -> set[int]:
+    async def _merge_all(self, tenant: str, labels: list[str], rows: list[Row]) -> set[int]:
+        """Compare some memories with all others under the same labels; return which have gone."""
+        texts, gone = [row["text"] for row in rows], set[int]()
+        near = await self.indexing.near_each("memories", tenant, texts, 5, labels)
+        for row, found in zip(rows, near, strict=True):
+            alike = [one.id for one in found if one.cosine >= ALIKE and one.id != row["id"]]
+            if alike and row["id"] not in gone:
+                gone |= await self._merge(row, [one for one in alike if one not in gone])
+        await self.indexing.forget("memories", tenant, sorted(gone))
+        return gone
+
+    async def _merge(self, row: Row, alike: list[int]) -> set[int]:
         """Archive what says the same as this memory, or this one for a better; return which."""
-        near = await self.indexing.near("memories", row["tenant"], row["text"], 5, row["labels"])
-        ids = [one.id for one in near if one.cosine >= ALIKE and one.id != row["id"]]
-        if not ids:
-            return set()
         gone: set[int] = set()
         async with self.database.transaction() as connection:
-            others = await memories.among(connection, ids, row["tenant"], row["labels"])
-            for other in others:
+            for other in await memories.among(connection, alike, row["tenant"], row["labels"]):
                 if other["labels"] != row["labels"] or not _say_the_same(row, other):
                     continue
                 kept, lost = sorted((row, other), key=lambda one: (-one["quality"], -one["id"]))
@@ -128,8 +141,15 @@ class Remembering:
                 gone.add(lost["id"])
                 if lost is row:
                     break
-        await self.indexing.forget("memories", row["tenant"], sorted(gone))
         return gone
+
+
+def _tenant(row: Row) -> str:
+    return str(row["tenant"])
+
+
+def _side(row: Row) -> tuple[str, list[str]]:
+    return row["tenant"], row["labels"]
 
 
 def _score(row: Row, cosine: float) -> float:

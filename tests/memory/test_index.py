@@ -50,12 +50,12 @@ async def fill(index: Index) -> None:
 
 
 async def nearest(index: Index) -> list[int]:
-    return [one.id for one in await index.near(NAME, [0.9, 0.1], 5)]
+    return [one.id for one in (await index.near(NAME, [[0.9, 0.1]], 5))[0]]
 
 
 async def test_the_nearest_comes_first_with_its_cosine(index: Index) -> None:
     await fill(index)
-    first, second = await index.near(NAME, EAST, 5)
+    [[first, second]] = await index.near(NAME, [EAST], 5)
     assert (first.id, second.id) == (1, 2)
     assert first.cosine == pytest.approx(1, abs=1e-5) and second.cosine == pytest.approx(
         0, abs=1e-5
