@@ -31,6 +31,7 @@ TENANTS: dict[Kind, str] = {
     "answers": "SELECT DISTINCT tenant FROM answers",
     "memories": "SELECT DISTINCT tenant FROM memories WHERE NOT is_archived",
 }
+INSTALLATION = "SELECT id FROM installation"
 FORGET = "DELETE FROM collections"
 
 
@@ -56,6 +57,13 @@ async def tenants(connection: Rows, kind: Kind) -> list[str]:
     """Return the tenants that have rows."""
     rows = await (await connection.execute(TENANTS[kind])).fetchall()
     return sorted(row["tenant"] for row in rows)
+
+
+async def installation(connection: Rows) -> str:
+    """Return what tells this database from any other, on a Chroma server that many share."""
+    row = await (await connection.execute(INSTALLATION)).fetchone()
+    assert row is not None
+    return str(row["id"])
 
 
 async def forget(connection: Rows) -> None:

@@ -19,7 +19,7 @@ from memory import acts, collections
 from memory.chroma import IndexHeldError, IndexLostError
 from memory.collections import Kind
 from memory.database import Database
-from memory.index import Index, Neighbour, collection_name
+from memory.index import Collection, Index, Neighbour
 
 log = structlog.get_logger()
 SILENT = (IndexHeldError, IndexLostError, ModelFault, RefusedError)
@@ -40,6 +40,7 @@ class Indexing:
     index: Index
     embedder: Embedder
     _dimension: int | None = field(default=None, init=False)
+    _installation: str | None = field(default=None, init=False)
 
     async def near(
         self, kind: Kind, tenant: str, text: str, limit: int, labels: Sequence[str] = ()
@@ -55,7 +56,7 @@ class Indexing:
         try:
             vectors = await self._embed(tenant, texts, labels)
             await self._read(kind, tenant, AT_ONCE)
-            return await self.index.near(await self._name(kind, tenant), vectors, limit)
+            return await self.index.near(await self._collection(kind, tenant), vectors, limit)
         except SILENT as reason:
             log.info("index.silent", reason=str(reason))
             return [[] for _ in texts]
@@ -63,7 +64,7 @@ class Indexing:
     async def forget(self, kind: Kind, tenant: str, ids: Sequence[int]) -> None:
         """Remove the vectors of rows that are gone."""
         try:
-            await self.index.forget(await self._name(kind, tenant), ids)
+            await self.index.forget(await self._collection(kind, tenant), ids)
         except SILENT as reason:
             log.info("index.silent", reason=str(reason))
 
@@ -78,11 +79,14 @@ class Indexing:
                 tenants = await collections.tenants(connection, kind)
             for tenant in tenants:
                 read += await self._read(kind, tenant)
+        if self._dimension is not None:  # of another embedder nothing is needed any more
+            current = await self._collection(KINDS[0], "")
+            await self.index.clear(current.installation, but=current.space)
         return read
 
     async def rebuild(self) -> int:
         """Throw all vectors away and compute them again; return how many."""
-        await self.index.clear()
+        await self.index.clear(await self._where())
         async with self.database.autocommit() as connection:
             await collections.forget(connection)
         return await self.catch_up()
@@ -92,8 +96,8 @@ class Indexing:
         await self.index.close()
 
     async def _read(self, kind: Kind, tenant: str, batches: int | None = None) -> int:
-        name, read = await self._name(kind, tenant), 0
-        collection_id = await self.index.opened(name)
+        into, read = await self._collection(kind, tenant), 0
+        collection_id = await self.index.opened(into)
         while batches is None or batches > 0:
             async with self.database.autocommit() as connection:
                 rows = await collections.unread(
@@ -102,9 +106,9 @@ class Indexing:
             if not rows:
                 break
             vectors = await self._embed(tenant, [row["text"] for row in rows])
-            await self.index.put(name, [row["id"] for row in rows], vectors)
+            await self.index.put(into, [row["id"] for row in rows], vectors)
             async with self.database.autocommit() as connection:
-                await collections.has_read(connection, collection_id, name, rows[-1])
+                await collections.has_read(connection, collection_id, into.name, rows[-1])
             read += len(rows)
             batches = None if batches is None else batches - 1
         return read
@@ -113,10 +117,17 @@ class Indexing:
     def _leaves(self) -> bool:
         return self.embedder.model is not None and self.embedder.model.residency != "local"
 
-    async def _name(self, kind: Kind, tenant: str) -> str:
+    async def _collection(self, kind: Kind, tenant: str) -> Collection:
         if self._dimension is None:
             await self._embed(tenant, ["dimension"])
-        return collection_name(kind, tenant, self.embedder.name, self._dimension or 0)
+        here = await self._where()
+        return Collection(here, kind, tenant, self.embedder.name, self._dimension or 0)
+
+    async def _where(self) -> str:
+        if self._installation is None:
+            async with self.database.autocommit() as connection:
+                self._installation = await collections.installation(connection)
+        return self._installation
 
     async def _embed(
         self, tenant: str, texts: Sequence[str], labels: Sequence[str] = ()

@@ -102,3 +102,8 @@ CREATE TABLE collections (              -- how far each collection of the index 
     xid  xid8 NOT NULL DEFAULT '0',
     row  bigint NOT NULL DEFAULT 0
 );
+
+CREATE TABLE installation (             -- one row: tells this database from others on one Chroma
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid()
+);
+INSERT INTO installation DEFAULT VALUES;

@@ -12,9 +12,10 @@ import pytest
 
 from agora.domain.settings import load
 from memory.chroma import ChromaFiles, ChromaServer, IndexHeldError, IndexLostError, choose_chroma
-from memory.index import Index, collection_name
+from memory.index import Collection, Index
 
-NAME = collection_name("answers", "default", "wordllama", 2)
+HERE = "installation-1"
+NAME = Collection(HERE, "answers", "default", "wordllama", 2)
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
 
 
@@ -80,16 +81,16 @@ async def test_vectors_outlive_the_process_that_has_put_them(tmp_path: Path, ind
 
 
 async def test_each_tenant_and_each_embedder_has_a_collection_of_its_own(index: Index) -> None:
-    names = {
-        collection_name("answers", tenant, embedder, dimension)
+    others = {
+        Collection(HERE, "answers", tenant, embedder, dimension)
         for tenant in ("a", "b", "A", "ünïcode " * 40)
         for embedder in ("wordllama", "ollama-nomic-embed-text")
         for dimension in (256, 768)
     }
-    assert len(names) == 16
+    assert len({other.name for other in others}) == 16
     await fill(index)
-    for name in names:
-        assert await index.count(name) == 0
+    for other in others:
+        assert await index.count(other) == 0
 
 
 async def test_files_that_cannot_be_read_are_made_anew(tmp_path: Path, index: Index) -> None:
@@ -168,7 +169,9 @@ async def test_a_server_does_what_files_do(chroma: str) -> None:
     await index.forget(NAME, [1])
     assert await nearest(index) == [2]
     before = await index.opened(NAME)
-    await index.clear()
+    assert await index.clear("installation-2") == 0, "a server has collections of others, too"
+    assert await index.clear(HERE, but=NAME.space) == 0
+    assert await index.clear(HERE) == 1
     assert await nearest(index) == [] and await index.opened(NAME) != before
     await index.close()
 

@@ -127,6 +127,9 @@ async def test_another_embedder_reads_all_rows_anew(hire: Hire) -> None:
         assert staff.server.embedded
         acts = await ask(team, "SELECT subject FROM acts WHERE kind = 'ask_model'")
         assert {row["subject"] for row in acts} == {"nomic-embed-text"}
+        assert await team.indexing.catch_up() == 0
+        client = team.indexing.index.chroma.client()
+        assert len(client.list_collections()) == 1, "of the old one nothing is left"
     finally:
         await team.indexing.close()
         await team.database.close()
