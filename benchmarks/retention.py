@@ -110,7 +110,7 @@ async def use(team: Team, chance: random.Random, number: int) -> None:
 
 async def high(team: Team) -> list[str]:
     """Return every memory that has been of high quality, archived ones too, unless out of date."""
-    query = "SELECT text FROM memories WHERE quality >= %s AND expires_at > clock_timestamp() ORDER BY id"
+    query = "SELECT text FROM memories WHERE quality >= %s AND expires_at > now() ORDER BY id"
     async with team.database.autocommit() as connection:
         return [row["text"] for row in await (await connection.execute(query, [HIGH])).fetchall()]
 

@@ -28,14 +28,15 @@ SELECT answers.id, answers.question, answers.form, answers.outcome, answers.sour
        answers.cost_usd, answers.latency_s, answers.created_at, found.how
 FROM (
     SELECT id, CASE WHEN form = %(form)s THEN 'exact' ELSE 'gate' END AS how
-    FROM answers WHERE scope = %(scope)s AND key = %(key)s
+    FROM answers WHERE scope = ANY(%(scopes)s) AND key = %(key)s
     UNION ALL
-    SELECT answer_id, 'alias' FROM aliases WHERE scope = %(scope)s AND key = %(key)s
+    SELECT answer_id, 'alias' FROM aliases WHERE scope = ANY(%(scopes)s) AND key = %(key)s
 ) AS found JOIN answers USING (id)
 WHERE answers.expires_at > clock_timestamp() AND NOT EXISTS (
     SELECT FROM blocked WHERE blocked.tenant = answers.tenant
         AND one = LEAST(answers.form, %(form)s) AND other = GREATEST(answers.form, %(form)s))
-ORDER BY array_position(ARRAY['exact', 'gate', 'alias'], found.how), answers.id DESC LIMIT 1
+ORDER BY answers.scope <> %(scope)s, array_position(ARRAY['exact', 'gate', 'alias'], found.how),
+    answers.id DESC LIMIT 1
 """
 AMONG = """
 SELECT id, question, form, source, cost_usd, latency_s
@@ -102,11 +103,13 @@ class Asked:
     form: str
     key: str
     text: str
+    news: str  # the scope of answers from the news, after its own
 
     @property
     def names(self) -> dict[str, Any]:
         """Return what statements call by name."""
-        return {"tenant": self.tenant, "scope": self.scope, "form": self.form, "key": self.key}
+        hashes = {"scope": self.scope, "scopes": [self.scope, self.news]}
+        return {"tenant": self.tenant, "form": self.form, "key": self.key} | hashes
 
 
 async def keep(

@@ -104,10 +104,17 @@ async def index(runs: Runs) -> None:
         await indexing.close()
 
 
+async def scout(runs: Runs) -> None:
+    """Read the feeds that are due, and answer ahead."""
+    told = await team.current().scouting.scout()
+    log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
+
+
 job("go_on", go_on)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("index", "* * * * * 30", index)
+periodic("scout", "7 * * * *", scout)
 
 
 @asynccontextmanager

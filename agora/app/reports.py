@@ -4,7 +4,7 @@ from typing import Any
 
 from agora.domain.contracts import Json
 from agora.team import Team
-from memory import acts, answers, changes, opportunities, tasks
+from memory import acts, answers, changes, news, opportunities, tasks
 
 
 async def figures(team: Team) -> Json:
@@ -43,7 +43,7 @@ def spoken(value: Any) -> str:
 async def cache(team: Team) -> Json:
     """Return how much is kept, how hits were found, and what they have saved in USD and seconds."""
     async with team.database.autocommit() as connection:
-        told = await answers.figures(connection)
+        told = await answers.figures(connection) | await news.figures(connection)
         by_status = await tasks.count(connection)
     asked = sum(by_status.values())
     return told | {"hit_rate": told["hits"] / asked if asked else None}

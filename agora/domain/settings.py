@@ -87,6 +87,18 @@ class MemorySettings(_Section):
     chroma_url: SecretStr | None = None
 
 
+class ScoutSettings(_Section):
+    """How feeds are read, and how much is answered ahead."""
+
+    every_h: float = Field(ge=0)
+    timeout_s: float = Field(gt=0)
+    feed_bytes: int = Field(ge=1_000)
+    private_addresses: bool
+    news_days: float = Field(gt=0)
+    answers_days: float = Field(gt=0)
+    trends: int = Field(ge=0, le=100)
+
+
 class RepairSettings(_Section):
     """When a tool is worth a repair, and how long a search may take."""
 
@@ -129,6 +141,7 @@ class Settings(_Section):
     budget: BudgetSettings
     execution: ExecutionSettings
     memory: MemorySettings
+    scout: ScoutSettings
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings

@@ -46,8 +46,8 @@ _FRAMES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
         (r"^(\w+ing)( .+), how is (?:it|this|that) done$", _gerund("how")),
         (r"^([\w#+.]+(?: [\w#+.]+)?): (.+?),? how$", r"how \2 in \1"),
         (
-            rf"^what is the (?!{_WAY})(\w\S*(?: server)?) (?:code|query|command|way|syntax) (?:to|for|of)"
-            r" (\w+)(.*)$",
+            rf"^what is the (?!{_WAY})(\w\S*(?: server)?) (?:code|query|command|way|syntax)"
+            r" (?:to|for|of) (\w+)(.*)$",
             _in_language,
         ),
         (

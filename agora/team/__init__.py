@@ -31,6 +31,7 @@ from agora.team.meeting import Meeting
 from agora.team.recalling import Recalling
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
+from agora.team.scouting import Scouting
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
@@ -52,6 +53,7 @@ class Team:
     indexing: Indexing
     recalling: Recalling
     remembering: Remembering
+    scouting: Scouting
     answering: Answering
     meeting: Meeting
     learning: Learning
@@ -89,6 +91,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         indexing=indexing,
         recalling=recalling,
         remembering=remembering,
+        scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=Answering(settings, database, asking, market, library, tooling),
         meeting=Meeting(asking, market, library),
         learning=Learning(settings, database, market, recalling, remembering, watching),

@@ -21,6 +21,7 @@ from agora.team.market import Market
 log = structlog.get_logger()
 CONTROL = "How many legs does a spider have?"
 """Nothing means the same as this. What a judge takes for it is an instruction, not a question."""
+WORDINGS = 3
 ORDINAL = 10
 """Acts of judging are numbered from here on, within the stage that wants them."""
 
@@ -37,6 +38,13 @@ class Same(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
     same: bool
+
+
+class Rephrased(BaseModel):
+    """Other wordings of a question."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    questions: list[str]
 
 
 class Standalone(BaseModel):
@@ -106,6 +114,19 @@ class Judging:
         question = said.question.strip() if isinstance(said, Standalone) else ""
         is_one = bool(question) and len(question) <= questions.LONGEST
         return question if is_one and not questions.rests_on_others(question) else None
+
+    async def rephrased(self, task: AgentTask, judge: Bidder) -> list[str]:
+        """Return other wordings of a task's question, each of them judged to be the same."""
+        text = prompts.load("rephrase").render(question=task.text)
+        said = await self._ask(task, judge, text, Rephrased, 4)
+        if not isinstance(said, Rephrased):
+            return []
+        return [
+            one
+            for number, one in enumerate(said.questions[:WORDINGS], start=5)
+            if len(one) <= questions.LONGEST
+            and await self._is_same(task, judge, task.text, one, number)
+        ]
 
     async def _ask(
         self, task: AgentTask, judge: Bidder, text: str, schema: type[BaseModel], number: int

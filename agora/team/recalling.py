@@ -167,7 +167,12 @@ class Recalling:
 def asked_of(tenant: str, scope: str, text: str) -> Asked:
     """Return a question within a scope, by the hashes of its normal form and its gate key."""
     form, key = questions.normal_form(text), questions.key(text)
-    return Asked(tenant, scope, _hash(form), _hash(key), text)
+    return Asked(tenant, scope, _hash(form), _hash(key), text, news_scope(tenant))
+
+
+def news_scope(tenant: str) -> str:
+    """Return the scope of answers from the news: they rest on no workspace and on no prompt."""
+    return _hash(f"news\0{tenant}")
 
 
 def _hash(text: str) -> str:

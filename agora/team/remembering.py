@@ -20,7 +20,7 @@ from memory.memories import Memory
 
 ABOUT, SAID = 160, 320
 """Characters of a question and of an answer that are remembered."""
-WITHIN = 10
+WITHIN = 20
 """So many times as many neighbours are looked up as are told: the nearest are not the best."""
 BATCH = 200
 BY_OUTCOME, BY_PERSON = 0.05, 0.30
@@ -54,7 +54,7 @@ class Remembering:
         cosines = {one.id: one.cosine for one in near if one.cosine >= NEAR}
         async with self.database.autocommit() as connection:
             rows = await memories.among(connection, list(cosines), task.tenant, task.labels)
-        return sorted(rows, key=lambda row: -_score(row, cosines[row["id"]]))[:most]
+        return sorted(rows, key=lambda row: -_score(task, row, cosines[row["id"]]))[:most]
 
     async def note(
         self, task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
@@ -152,8 +152,10 @@ def _side(row: Row) -> tuple[str, list[str]]:
     return row["tenant"], row["labels"]
 
 
-def _score(row: Row, cosine: float) -> float:
-    return recollection.score(cosine, row["quality"], row["age_days"])
+def _score(task: AgentTask, row: Row, cosine: float) -> float:
+    # Vectors hardly see that another version, port or order is meant.
+    relevance = cosine / 2 if questions.are_apart(task.text, row["text"]) else cosine
+    return recollection.score(relevance, row["quality"], row["age_days"])
 
 
 def _told(row: Row) -> str:

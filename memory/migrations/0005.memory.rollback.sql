@@ -1,4 +1,4 @@
-DROP TABLE installation, collections, recalled, memories, feedback, served, blocked, aliases, answers;
+DROP TABLE predictions, news, feeds, installation, collections, recalled, memories, feedback, served, blocked, aliases, answers;
 CREATE TABLE answers (
     scope      text NOT NULL,
     question   text NOT NULL,

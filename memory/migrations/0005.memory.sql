@@ -107,3 +107,32 @@ CREATE TABLE installation (             -- one row: tells this database from oth
     id uuid PRIMARY KEY DEFAULT gen_random_uuid()
 );
 INSERT INTO installation DEFAULT VALUES;
+
+CREATE TABLE feeds (
+    url      text PRIMARY KEY,
+    name     text NOT NULL,
+    etag     text NOT NULL DEFAULT '',
+    modified text NOT NULL DEFAULT '',
+    fault    text NOT NULL DEFAULT '',  -- of the last reading
+    read_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE news (
+    link         text PRIMARY KEY,
+    feed         text NOT NULL,
+    title        text NOT NULL,
+    summary      text NOT NULL,
+    published_at timestamptz NOT NULL,
+    seen_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX news_by_time ON news (published_at);
+
+CREATE TABLE predictions (
+    tenant   text NOT NULL,
+    question text NOT NULL,
+    trend    text NOT NULL,
+    task_id  text NOT NULL,             -- of the answer that was given ahead
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant, question)
+);
+CREATE INDEX predictions_by_task ON predictions (task_id);

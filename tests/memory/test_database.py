@@ -153,7 +153,8 @@ def test_a_migration_that_was_killed_does_not_block_the_next(server: str) -> Non
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DELETE FROM _yoyo_migration WHERE migration_id LIKE '0005%'")
         connection.execute(
-            "DROP TABLE installation, collections, recalled, memories, feedback, served, blocked,"
+            "DROP TABLE predictions, news, feeds, installation, collections, recalled,"
+            " memories, feedback, served, blocked,"
             " aliases, answers"
         )
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 99999)")

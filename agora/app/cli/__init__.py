@@ -18,6 +18,7 @@ from agora.app.cli import (
     fix,
     log,
     resume,
+    scout,
     stats,
     tools,
     worker,
@@ -44,6 +45,7 @@ app.command("experts")(experts.experts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
+app.command("scout")(scout.scout)
 app.add_typer(log.app, name="log")
 app.command("stats")(stats.stats)
 app.command("worker")(worker.worker)
