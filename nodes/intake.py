@@ -11,6 +11,7 @@ from nodes.stage import is_spoken, stage
 from nodes.states import TaskState
 
 FRESH: Json = {
+    "is_alone": True,
     "plan": {},
     "bids": [],
     "award": None,

@@ -8,7 +8,8 @@ from nodes.states import TaskState
 
 @stage
 async def planning(state: TaskState) -> TaskState:
-    """Add the mix of domains, the tools of the workspace, and what an answer is worth."""
+    """Add the mix of domains, the tools of the workspace, and what is remembered of such tasks."""
     task = AgentTask.model_validate(state["task"])
     plan = await team.current().answering.plan(task)
-    return {"plan": plan, "context": state["context"] | {"tools": plan["tools"]}}
+    told = await team.current().remembering.recall(task)
+    return {"plan": plan, "context": state["context"] | {"tools": plan["tools"], "memories": told}}

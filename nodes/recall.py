@@ -1,6 +1,6 @@
 """Recall stage: the same question in the same scope gets the answer that is known."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from langgraph.types import Command
 
@@ -12,8 +12,23 @@ from nodes.states import TaskState
 
 @stage
 async def recall(state: TaskState) -> Command[Literal["planning", "reflection"]]:
-    """Serve from memory where that is safe, otherwise go on."""
-    known = await team.current().recalling.find(AgentTask.model_validate(state["task"]))
+    """Serve from memory where that is safe, otherwise go on; a follow-up is made to stand alone."""
+    recalling = team.current().recalling
+    asked = AgentTask.model_validate(state["task"])
+    task = await recalling.alone(asked, _turns(state))
+    if task is None:
+        return Command(update={"is_alone": False}, goto="planning")
+    known, changes = await recalling.find(task), _changes(asked, task)
     if known is None:
-        return Command(goto="planning")
-    return Command(update={"outcome": known.as_json()}, goto="reflection")
+        return Command(update=changes, goto="planning")
+    return Command(update=changes | {"outcome": known.as_json()}, goto="reflection")
+
+
+def _changes(asked: AgentTask, task: AgentTask) -> Any:
+    return {"task": task.as_json()} if task != asked else {}
+
+
+def _turns(state: TaskState) -> list[str]:
+    """Return what was said before the turn that the task was made of."""
+    earlier = (state.get("messages") or [])[:-1]
+    return [f"{turn.type}: {turn.text}" for turn in earlier[-6:]]

@@ -23,10 +23,14 @@ class TaskOutput(TypedDict, total=False):
 
 
 class TaskState(TaskInput, total=False):
-    """State of the task graph. Each key has one author; intake resets them all."""
+    """State of the task graph. Each key has one author; intake resets them all.
+
+    Only `task` has two: recall makes a follow-up stand alone.
+    """
 
     heard: str | None  # intake: the message that the task was made of
-    context: Json  # intake, then pulse
+    is_alone: bool  # recall: False where the task rests on turns that it does not hold
+    context: Json  # intake, then pulse and planning
     plan: Json  # planning
     bids: list[Json]  # bidding, best first
     award: Json | None  # bidding

@@ -33,6 +33,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from tests.model_answers import PATHS, Answer, Exchange, Manner, Message, Script, whole
+from tests.model_embeddings import EMBEDDINGS, embedded
 from tests.model_wires import Call, Json, as_bytes
 
 __all__ = ["Call", "Exchange", "ModelServer", "obey"]
@@ -110,6 +111,7 @@ class ModelServer:
         self.manner = Manner(script, dict(prices or {}), **manner)
         self.models, self.fault, self.api_key, self.port = tuple(models), fault, api_key, port
         self.exchanges: list[Exchange] = []
+        self.embedded: list[Exchange] = []
         self.paths: list[str] = []  # of every request, also those that are no chat
         self._queued: deque[str | None] = deque(faults)
         self._ready = threading.Event()
@@ -178,6 +180,10 @@ class ModelServer:
                 self.exchanges.append(exchange)
                 answer = Answer(self.manner, exchange, writer)
                 await _unless_gone(answer.give(), reader, exchange)
+            elif path in EMBEDDINGS:
+                exchange = Exchange(path, body, headers)
+                self.embedded.append(exchange)
+                whole(writer, *embedded(exchange, self._strikes(exchange)))
             elif path == "/v1/models" and self._lacks_key(headers):
                 whole(writer, 401, as_bytes({"error": {"message": "Incorrect API key provided"}}))
             else:

@@ -30,6 +30,7 @@ DATABASES = ("psycopg", "psycopg_pool", "yoyo", "procrastinate", "chromadb", "re
 VENDORS = ("langchain_ollama", "langchain_openai", "langchain.chat_models", "ollama", "openai")
 GUARDED = {
     "agora.domain.chat.ask",
+    "agora.domain.fetching.fetch",
     "agora.domain.tools.call",
     "agora.domain.git.write",
     "agora.domain.repair.sandbox.Sandbox.open",

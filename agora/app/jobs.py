@@ -20,6 +20,7 @@ from agora import team
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
+from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
 from memory.database import heed_cancellation
 from memory.redis_streams import RedisStreams
@@ -95,10 +96,30 @@ async def retry_stalled(runs: Runs) -> None:
         await app.job_manager.finish_job(left, Status.FAILED, delete_job=False)
 
 
+async def index(runs: Runs) -> None:
+    """Compute the vectors of what is new; then other processes may have the files again."""
+    indexing = team.current().indexing
+    try:
+        read = await indexing.catch_up()
+        log.info("the index has caught up", rows=read)
+    except SILENT as reason:
+        log.info("the index waits", reason=str(reason))
+    finally:
+        await indexing.close()
+
+
+async def scout(runs: Runs) -> None:
+    """Read the feeds that are due, and answer ahead."""
+    told = await team.current().scouting.scout()
+    log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
+
+
 job("go_on", go_on)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
+periodic("index", "* * * * * 30", index)
+periodic("scout", "7 * * * *", scout)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from typing import Any
 
 from agora.domain.contracts import Json
 from agora.team import Team
-from memory import acts, changes, opportunities, tasks
+from memory import acts, answers, changes, news, opportunities, tasks
 
 
 async def figures(team: Team) -> Json:
@@ -38,3 +38,12 @@ def spoken(value: Any) -> str:
     if value is None:
         return "nothing to count yet"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+async def cache(team: Team) -> Json:
+    """Return how much is kept, how hits were found, and what they have saved in USD and seconds."""
+    async with team.database.autocommit() as connection:
+        told = await answers.figures(connection) | await news.figures(connection)
+        by_status = await tasks.count(connection)
+    asked = sum(by_status.values())
+    return told | {"hit_rate": told["hits"] / asked if asked else None}

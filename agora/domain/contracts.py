@@ -250,7 +250,9 @@ class Case:
 class Act(Contract):
     """Something that reaches outside; case, stage, round and ordinal name it for ever."""
 
-    kind: Literal["ask_model", "call_tool", "read_document", "run_tests", "commit", "discover"]
+    kind: Literal[
+        "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+    ]
     subject: str
     actor: str = "agora"
     cost_usd: float = 0.0  # reserved before, settled after, like the tokens

@@ -7,6 +7,9 @@ words are the same in the same order. A threshold on cosine lets such traps pass
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from agora.domain import spelling, synonyms, wordings
 
 _WH = r"(?:how|what|when|where|which|who|whom|whose|why)"
 _AUXILIARY = r"(?:is|are|am|was|were|do|does|did|can|could|should|would|will|may|must|have|has)"
@@ -78,6 +81,7 @@ LONGEST = 2_000
 _STOP = frozenset(("the", "of", "is", "are", "be", "do", "does"))
 
 
+@lru_cache(maxsize=1_000)
 def key(text: str) -> str:
     """Return what two questions share only if the answer to one may serve the other.
 
@@ -86,11 +90,26 @@ def key(text: str) -> str:
     """
     if len(text) > LONGEST:
         return text
-    text = normal_form(text)
+    text = normal_form(_LABEL.sub("a_", text))
     for pattern, plain in _SAME:
         text = pattern.sub(plain, text)
-    said = " ".join(_stem(word) for word in _in_digits(_words(text)) if word not in _STOP)
-    return said or text
+    text = _spelled(text)
+    text = wordings.question_first(text)
+    text = wordings.plain_frame(wordings.plainly_written(text))
+    said = [spelling.stem(word) for word in _in_digits(_words(text)) if word not in _STOP]
+    return " ".join(synonyms.plain_names(said)) or text
+
+
+_LABEL = re.compile(r"(?<=[a-z] )A(?= [a-z]|\W|$)")
+"""A capital where an article has none: vitamin A, an A record."""
+_WORD = re.compile(r"(?<![\w@#/\\._-])[a-z]{5,}(?![\w@#/\\_]|[.-]\w)")
+
+
+def _spelled(text: str) -> str:
+    """Return the text without typing errors, if it is English."""
+    if not spelling.is_english(re.findall(r"[^\W\d_]+", text)):
+        return text
+    return _WORD.sub(lambda match: spelling.corrected(match[0]), text)
 
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
@@ -144,13 +163,30 @@ def _grow(number: int | None, word: str) -> int | None:
     return number + _VALUE[word] if 0 < _VALUE.get(word, 0) < follows else None
 
 
-def _stem(word: str) -> str:
-    # Harman's S stemmer (1991). Stronger ones read "import" in "important".
-    if len(word) < 4 or not word.isalpha() or word.endswith(("ss", "us", "is")) or word == "news":
-        return word
-    if word.endswith("ies") and word[-4] not in "ae":
-        return word[:-3] + "y"
-    return word.removesuffix("s")
+def are_apart(one: str, other: str) -> bool:
+    """Return whether two questions cannot be the same: each names a number that the other lacks."""
+    numbers, others = _numbers(one), _numbers(other)
+    return bool(numbers - others) and bool(others - numbers)
+
+
+@lru_cache(maxsize=10_000)
+def _numbers(text: str) -> frozenset[str]:
+    words = " ".join(_in_digits(_words(text[:LONGEST].casefold())))
+    return frozenset(re.findall(r"\d+(?:\.\d+)*", words)) - {"1"}  # one is often no number
+
+
+_RESTS = re.compile(
+    r"^(?:and|but|or|so|then|also|what about|how about|why not|same|again|ok|okay|yes|no|thanks)\b"
+    r"|\b(?:it|its|that|this|these|those|they|them|their|he|him|his|she|her|there|one|ones|same"
+    r"|above|previous|former|latter|instead|else|other|others|another|more|again|too|also|you said"
+    r"|your answer|earlier|before|first|second|last|next|step \d+|example)\b"
+)
+
+
+def rests_on_others(text: str) -> bool:
+    """Return whether a turn of a conversation may need the others: a word in it points outside."""
+    form = normal_form(text)
+    return len(form.split()) < 4 or bool(_RESTS.search(form))
 
 
 _PERSONAL = re.compile(
@@ -163,13 +199,18 @@ _PERSONAL = re.compile(
     r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.\w+|\+\d[\d ()-]{7,}\d"
 )
 _LIVE = re.compile(
-    r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recent"
-    r"|recently|live|ongoing|so far|at the moment|at present|up to date|breaking|news|weather"
-    r"|forecast|(?:this|next|last) (?:morning|afternoon|evening|night|week|weekend|month"
-    r"|quarter|year)|still (?:open|down|running)|score of|(?:stock|share) price|exchange rate"
+    r"\b(?:now|nowadays|today|tonight|tomorrow|yesterday|currently|current|latest|newest|recently"
+    r"|(?<!most )(?<!least )recent|live|ongoing|so far|at the moment|at present|up to date"
+    r"|breaking|news|weather|forecast"
+    r"|(?:this|next|last) (?:morning|afternoon|evening|night|week|weekend|month|quarter|year)"
+    r"|still (?:open|down|running)|score of|(?:stock|share) price|exchange rate"
     r"|in stock|(?:status|price|state) of|what (?:time|day) is it"
     r"|what(?:'s| is) the (?:time|date)(?! (?:to|it|for)\b))\b"
 )
+_SUPPOSED = re.compile(
+    r"\b(?:when|if) it(?:'s| is) (?:\d|noon|midnight|[a-z]+ (?:o'clock|am|pm)\b)"
+)
+"""A time that is given: what time it is elsewhere then, whenever one asks."""
 _DEED = re.compile(
     r"^(?:please |(?:can|could|would|will) you (?:please )?|i (?:want|need) you to |go ahead and )*"
     r"(?:send|e-?mail|mail|message|text|call|phone|notify|remind|post|publish|tweet|upload|submit"
@@ -189,9 +230,20 @@ def is_personal(text: str) -> bool:
 
 def is_live(text: str) -> bool:
     """Return whether the answer depends on when it is asked."""
-    return bool(_LIVE.search(normal_form(text)))
+    form = normal_form(text)
+    return bool(_LIVE.search(form)) and not _SUPPOSED.search(form)
 
 
 def has_side_effects(text: str) -> bool:
     """Return whether something is to be done, not said: done once is not done twice."""
     return bool(_DEED.search(normal_form(text)))
+
+
+def may_be_kept(text: str) -> bool:
+    """Return whether the answer may be served again at all: to anybody, at any time, said only."""
+    return not (is_personal(text) or is_live(text) or has_side_effects(text))
+
+
+def is_same(known: str, asked: str) -> bool:
+    """Return whether the answer to one question would be served for another, by the gate alone."""
+    return may_be_kept(known) and may_be_kept(asked) and key(known) == key(asked)

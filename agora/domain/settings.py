@@ -17,6 +17,7 @@ OWN_NAMES = {
     "OPENAI_API_KEY": "openai.api_key",
     "OPENAI_BASE_URL": "openai.base_url",
     "AGORA_HOME": "home",
+    "CHROMA_URL": "memory.chroma_url",
 }
 PREFIX = "AGORA_"
 
@@ -126,6 +127,27 @@ class MemorySettings(_Section):
     pulse_events: int = Field(ge=1, le=10_000)
     pulse_s: float = Field(ge=0)
     answers_days: float = Field(gt=0)
+    memories: int = Field(ge=0, le=20)
+    memories_days: float = Field(gt=0)
+    least_confidence: float = Field(ge=0, le=1)
+    judge_pairs: int = Field(ge=0, le=50)
+    judge_s: float = Field(gt=0)
+    embedder: str
+    embedder_s: float = Field(gt=0)
+    embedder_usd_in: float = Field(ge=0)
+    chroma_url: SecretStr | None = None
+
+
+class ScoutSettings(_Section):
+    """How feeds are read, and how much is answered ahead."""
+
+    every_h: float = Field(ge=0)
+    timeout_s: float = Field(gt=0)
+    feed_bytes: int = Field(ge=1_000)
+    private_addresses: bool
+    news_days: float = Field(gt=0)
+    answers_days: float = Field(gt=0)
+    trends: int = Field(ge=0, le=100)
 
 
 class StreamSettings(_Section):
@@ -199,6 +221,7 @@ class Settings(_Section):
     stream: StreamSettings
     pulse: PulseSettings
     upkeep: UpkeepSettings
+    scout: ScoutSettings
     repair: RepairSettings
     sandbox: SandboxSettings
     stage: StageSettings
@@ -208,7 +231,8 @@ class Settings(_Section):
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
         plugged = (one.api_key for one in self.vendors.values())
-        given = (self.database.url, self.redis.url, self.openai.api_key, *plugged)
+        urls = (self.database.url, self.redis.url, self.memory.chroma_url)
+        given = (*urls, self.openai.api_key, *plugged)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import httpx
 import ollama
 import openai
+from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
@@ -25,8 +26,8 @@ from langchain_core.messages import (
 )
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from langchain_ollama import ChatOllama
-from langchain_openai import ChatOpenAI
+from langchain_ollama import ChatOllama, OllamaEmbeddings
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, SecretStr
 
 from agora.domain import diagnosis
@@ -35,6 +36,7 @@ from agora.domain.faults import WrongKeyError
 from agora.domain.models import Model
 from agora.domain.plugs import plugged
 from agora.domain.servers import is_private
+from agora.domain.settings import Settings
 
 CONNECT_S = 5.0
 KEYLESS = SecretStr("none")  # the client insists on a key where a private server needs none
@@ -244,3 +246,33 @@ def _tls() -> ssl.SSLContext:
 def _unused() -> openai.DefaultHttpxClient:
     # Every client brings a synchronous one along; one for all is enough.
     return openai.DefaultHttpxClient(verify=_tls())
+
+
+def embeddings(model: Model, settings: Settings, wire: Wire) -> Embeddings:
+    """Return a client for vectors; raise WrongKeyError where a public server would want a key."""
+    limits: dict[str, Any] = {
+        "timeout": httpx.Timeout(settings.memory.embedder_s, connect=CONNECT_S),
+        "verify": _tls(),
+        "follow_redirects": False,
+        "trust_env": not is_private(model.base_url),
+        "headers": {"Connection": "close"},
+    }
+    if model.vendor == "ollama":
+        return OllamaEmbeddings(
+            model=model.name,
+            base_url=model.base_url,
+            client_kwargs=limits,
+            async_client_kwargs={"event_hooks": wire.hooks},
+        )
+    key = settings.openai.api_key
+    if key is None and not is_private(model.base_url):
+        raise WrongKeyError(model.name, model.server, "there is none")
+    return OpenAIEmbeddings(
+        model=model.name,
+        base_url=model.base_url,
+        api_key=key or KEYLESS,
+        max_retries=0,
+        check_embedding_ctx_length=False,  # it would fetch a tokenizer
+        http_client=_unused(),
+        http_async_client=openai.DefaultAsyncHttpxClient(**limits, event_hooks=wire.hooks),
+    )

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from agora.domain.embedders import choose_embedder
 from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
@@ -22,19 +23,25 @@ from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.holding import Holding
+from agora.team.indexing import Indexing
+from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
+from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
+from agora.team.scouting import Scouting
 from agora.team.stream import Stream
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
+from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
 from memory.decisions import Decisions
 from memory.deliveries import choose_delivery
+from memory.index import Index
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,10 @@ class Team:
     holding: Holding
     acting: Acting
     market: Market
+    indexing: Indexing
     recalling: Recalling
+    remembering: Remembering
+    scouting: Scouting
     answering: Answering
     meeting: Meeting
     learning: Learning
@@ -72,8 +82,13 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
-    recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, admission)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
+    asking = Asking(settings, acting, admission)
+    index, embedder = Index(choose_chroma(settings)), choose_embedder(settings)
+    indexing = Indexing(settings, database, acting, admission, index, embedder)
+    judging = Judging(settings.memory, asking, market)
+    recalling = Recalling(database, settings.memory, acting, indexing, judging)
+    remembering = Remembering(settings, database, market, indexing, recalling)
     return Team(
         settings=settings,
         clock=clock,
@@ -82,12 +97,15 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         holding=Holding(database),
         acting=acting,
         market=market,
+        indexing=indexing,
         recalling=recalling,
+        remembering=remembering,
+        scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=Answering(settings, database, asking, market, library, tooling),
         meeting=Meeting(asking, market, library),
-        learning=Learning(settings, database, market, recalling, watching),
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
+        learning=Learning(settings, database, market, recalling, remembering, watching),
         tooling=tooling,
         watching=watching,
         changing=changing,
@@ -127,4 +145,5 @@ async def opened() -> AsyncIterator[Team]:
         yield team
     finally:
         await team.stream.delivery.close()
+        await team.indexing.close()
         await team.database.close()

@@ -25,6 +25,10 @@ Judge = Callable[[], Awaitable[ActOutcome | None]]
 class Policy(Protocol):
     """Says what may be done."""
 
+    @property
+    def hash(self) -> str:
+        """Name the set of policies that is asked."""
+
     def decide(self, act: Act) -> Any:
         """Return `is_allowed`, `reasons`, `hash`."""
 

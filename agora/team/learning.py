@@ -10,6 +10,7 @@ from agora.domain.sequential import FLOOR, FLOOR_OUTCOMES
 from agora.domain.settings import Settings
 from agora.team.market import Market
 from agora.team.recalling import Recalling
+from agora.team.remembering import Remembering
 from agora.team.watching import Watching
 from memory import acts, events, tasks
 from memory.database import Database
@@ -25,6 +26,7 @@ class Learning:
     database: Database
     market: Market
     recalling: Recalling
+    remembering: Remembering
     watching: Watching
 
     async def close(
@@ -34,10 +36,14 @@ class Learning:
         async with self.database.transaction() as connection:
             spent = await acts.spent(connection, task.id)
             outcome = outcome.but(**spent)
-            if await tasks.close(connection, task.id, outcome):
+            is_first = await tasks.close(connection, task.id, outcome)
+            if is_first:
                 for judged in self._judged(task, outcome, state):
                     await events.publish(connection, task.id, "outcome.judged", judged)
-        await self.recalling.keep(task, outcome)
+        if state.get("is_alone", True):
+            await self.recalling.keep(task, outcome)
+        if is_first:
+            await self.remembering.note(task, outcome, state.get("tried") or ())
         return outcome
 
     def _judged(

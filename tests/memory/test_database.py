@@ -151,9 +151,13 @@ def test_a_migration_that_was_killed_does_not_block_the_next(server: str) -> Non
     _create(server, name, "template_agora")
     url = _named(server, name)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DELETE FROM _yoyo_migration WHERE migration_id LIKE '0002%'")
-        connection.execute("DROP TABLE approvals, changes, opportunities, answers, tasks")
+        connection.execute("DELETE FROM _yoyo_migration WHERE migration_id LIKE '0005%'")
+        connection.execute(
+            "DROP TABLE predictions, news, feeds, installation, collections, recalled,"
+            " memories, feedback, served, blocked,"
+            " aliases, answers"
+        )
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 99999)")
     migrate(url)
     with psycopg.connect(url) as connection:
-        connection.execute("SELECT FROM tasks, approvals")
+        connection.execute("SELECT FROM answers, memories")

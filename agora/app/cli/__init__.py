@@ -9,16 +9,19 @@ import typer
 from agora.app.cli import (
     approvals,
     ask,
+    cache,
     calibrate,
     db,
     demo,
     doctor,
     experts,
+    feedback,
     fix,
     log,
     models,
     pulse,
     resume,
+    scout,
     stats,
     tools,
     upkeep,
@@ -46,6 +49,9 @@ app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(tools.app, name="tools")
+app.add_typer(cache.app, name="cache")
+app.command("feedback")(feedback.feedback)
+app.command("scout")(scout.scout)
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)

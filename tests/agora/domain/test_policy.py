@@ -24,7 +24,9 @@ def denied(one: Act) -> str:
     return "" if verdict.is_allowed else " ".join(verdict.reasons)
 
 
-@pytest.mark.parametrize("kind", ["ask_model", "read_document", "run_tests", "commit", "discover"])
+@pytest.mark.parametrize(
+    "kind", ["ask_model", "read_document", "read_feed", "run_tests", "commit", "discover"]
+)
 def test_the_teams_ordinary_work_is_permitted(kind: str) -> None:
     verdict = POLICY.decide(act(kind))
     assert verdict.is_allowed

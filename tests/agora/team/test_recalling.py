@@ -1,9 +1,16 @@
+import uuid
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies
 
+from agora.app import reports
+from agora.domain.contracts import AgentOutcome, AgentTask, ToolCall
+from agora.team.acting import standing_alone
 from tests.conftest import ask, commit, repository
+from tests.judges import comparing
 from tests.running import Hire, Staff
 
 QUESTION = "What is the capital of France?"
@@ -74,3 +81,68 @@ async def test_a_failure_is_not_remembered(hire: Hire) -> None:
     staff.server.fail("empty")
     await staff.ask(QUESTION, requires=["software"])
     assert await ask(staff.team, "SELECT FROM answers") == []
+
+
+async def test_what_was_answered_with_tools_or_without_confidence_is_not_kept(hire: Hire) -> None:
+    recalling = hire().team.recalling
+    sure = AgentOutcome(status="answered", answer="42", confidence=0.9)
+    task = AgentTask(id="task-1", text=QUESTION)
+    for unfit in (
+        sure.but(confidence=0.1),
+        sure.but(tool_calls=(ToolCall(name="now", arguments={}),)),
+        sure.but(status="failed"),
+        sure.but(cached=True),
+    ):
+        await recalling.keep(task, unfit)
+        assert await recalling.find(task) is None
+    await recalling.keep(task, sure)
+    assert await recalling.find(task) is not None
+
+
+async def test_an_answer_from_untrusted_text_is_served_to_nobody(hire: Hire) -> None:
+    staff = hire()
+    await staff.ask(QUESTION, on="a", labels=["untrusted"])
+    assert await ask(staff.team, "SELECT FROM answers") == []
+    assert not (await staff.ask(QUESTION, on="b"))["cached"]
+
+
+async def test_a_hit_counts_once_a_task_and_says_what_it_has_saved(hire: Hire) -> None:
+    staff = hire(cloud=True, local=())
+    paid = await staff.ask(QUESTION, on="a")
+    await staff.ask(QUESTION, on="b")
+    task = AgentTask.model_validate((await staff.state("b"))["task"])
+    await staff.team.recalling.find(task)
+    told = await reports.cache(staff.team)
+    assert told["hits"] == told["exact"] == 1 and told["entries"] == 1
+    assert told["saved_usd"] == pytest.approx(paid["cost_usd"]) and paid["cost_usd"] > 0
+
+
+QUESTIONS = ["What is DNS?", "what is the meaning of DNS", "How do I cook rice?", "Why is it?"]
+
+
+@hypothesis.settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(
+    asked=strategies.lists(
+        strategies.tuples(
+            strategies.sampled_from(["a", "b", "A", "a ", "b/c"]),
+            strategies.sampled_from(QUESTIONS) | strategies.text(min_size=1, max_size=40),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+async def test_no_tenant_ever_sees_the_answer_of_another(
+    hire: Hire, asked: list[tuple[str, str]]
+) -> None:
+    recalling = hire(comparing(lambda one, other: "spider" not in one)).team.recalling
+    for number, (tenant, text) in enumerate(asked):
+        task = AgentTask(id=f"{tenant}-{number}-{uuid.uuid4()}", text=text, tenant=tenant)
+        with standing_alone(task.id, "recall"):
+            found = await recalling.find(task)
+        assert found is None or found.answer == f"for {tenant!r}"
+        answer = AgentOutcome(status="answered", answer=f"for {tenant!r}", confidence=1)
+        await recalling.keep(task, answer)
