@@ -49,7 +49,7 @@ class Asking:
         question = _Question(task, bidder, ends_at, tools, schema, on_token)
         if schema is None:
             return await self._ask(question, messages, ordinal)
-        told = [*messages, {"role": "user", "content": structured.instruction(schema)}]
+        told = _instructed(messages, schema)
         try:
             return await self._ask(question, told, ordinal)
         except (MisfitAnswerError, RequestRefusedError) as fault:
@@ -99,6 +99,12 @@ class _Question:
     schema: type[BaseModel] | None
     on_token: Callable[[str], None] | None
     is_formal: bool = True
+
+
+def _instructed(messages: Sequence[Json], schema: type[BaseModel]) -> list[Json]:
+    """Return the conversation, its last turn asking for JSON: models want turns to alternate."""
+    *before, last = messages
+    return [*before, last | {"content": f"{last['content']}\n\n{structured.instruction(schema)}"}]
 
 
 def _shown(fault: ModelFault) -> list[Json]:

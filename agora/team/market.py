@@ -21,6 +21,7 @@ from agora.team.clocks import Clock
 from agora.team.library import Library
 from memory import acts, folds
 from memory.database import Database, Rows
+from memory.folds import Fold
 
 FOLD, KINDS = "standings", ["outcome.judged"]
 DISCOVERED_S = 60.0
@@ -60,6 +61,7 @@ class Market:
     admission: Admission
     library: Library
     clock: Clock
+    _known: Fold | None = field(default=None, init=False)
     _found: Discovered | None = field(default=None, init=False)
     _found_at: float = field(default=-DISCOVERED_S, init=False)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -89,11 +91,15 @@ class Market:
 
     async def standings(self) -> Json:
         """Return what all outcomes so far say of bidders."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await self._folded(connection)
 
     async def _folded(self, connection: Rows) -> Json:
-        return await folds.advance(connection, FOLD, KINDS, _step) or standings.empty()
+        known = self._known
+        if known is None or not await folds.is_current(connection, FOLD, KINDS, known):
+            async with connection.transaction():
+                known = self._known = await folds.read(connection, FOLD, KINDS, _step)
+        return known.state or standings.empty()
 
     def mix(self, task: AgentTask) -> dict[str, float]:
         """Return the domains of a task, declared or predicted from its text; weights sum to 1."""
@@ -108,7 +114,7 @@ class Market:
 
     async def offered(self) -> list[Json]:
         """Return every model that can be asked: its price, its load, its server's health."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             busy, state = await acts.busy(connection), await self._folded(connection)
         now_s = self.clock().timestamp()
         return [
@@ -155,11 +161,10 @@ class Market:
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None
     ) -> View:
         rules = self.admission.rules(task)
-        bidders = await self.bidders()
-        drawn = {one.name for each in bidders for one in self.admission.budgets(task, each)}
-        async with self.database.transaction() as connection:
+        shared, own = self.admission.all_budgets(task)
+        async with self.database.autocommit() as connection:
             busy = await acts.busy(connection)
-            left = await acts.left(connection, sorted(drawn))
+            left = await acts.left(connection, [one.name for one in (*shared, *own.values())])
             state = await self._folded(connection)
         ask = Ask(
             plan["mix"],
@@ -171,7 +176,7 @@ class Market:
             is_again=bool(tried),
         )
         too_small = self._overflowed(task, tried)
-        return View(task, rules, ask, state, busy, left, *_lost(tried), too_small)
+        return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
 
     def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
         """Return the largest context that was too small; a short task says nothing of contexts."""
@@ -188,7 +193,7 @@ class Market:
         terms = _terms(bidder, view, barred)
         model = bidder.model.name if bidder.model else None
         made = auction.offer(view.standings, bidder.expert.name, model, view.ask, terms, overlap)
-        if bidder.expert == LIBRARIAN and not barred:
+        if bidder.expert is LIBRARIAN and not barred:
             made = await self._librarians(made, view)
         return made, refusal
 

@@ -8,7 +8,8 @@ DAY = "2026-11-26"
 
 
 def of(task: AgentTask, **arguments: object) -> dict[str, tuple[float | None, int | None]]:
-    found = budgets.of(load({}, **arguments).budget, task, "risk", DAY)
+    settings = load({}, **arguments).budget
+    found = budgets.of(settings, task, DAY) + list(budgets.of_experts(settings, DAY).values())
     return {one.name: (one.cap_usd, one.cap_tokens) for one in found}
 
 
@@ -23,7 +24,7 @@ def test_an_answer_draws_on_every_budget_that_has_a_cap() -> None:
 
 
 def test_other_tenants_and_experts_are_not_charged() -> None:
-    caps = {"budget.tenants.other.day_usd": 2, "budget.experts.engineer.day_usd": 1}
+    caps = {"budget.tenants.other.day_usd": 2, "budget.experts.engineer.day_usd": None}
     assert set(of(TASK, **caps)) == {f"day:{DAY}"}
 
 
