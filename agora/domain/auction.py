@@ -99,11 +99,12 @@ def offer(
     service_s = standings.expected_latency(state, name, tokens, terms.service_s(tokens))
     q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
     p = terms.claimed_p
-    if p is None:
+    if p is None or not standings.is_believed(state, name):
         p = standings.optimism(q, n, standings.exploration(state, name))
     late = _too_late(terms.queue_s + service_s, ask.deadline_s)
-    # After a failure an estimate bars nobody: the alternative may be no answer at all.
-    is_spared = ask.is_again and ask.deadline_s is not None and ask.deadline_s >= LEAST_S
+    # A guess bars nobody, nor an estimate after a failure: the alternative may be no answer at all.
+    is_guess = ask.is_again or not standings.is_timed(state, name)
+    is_spared = is_guess and ask.deadline_s is not None and ask.deadline_s >= LEAST_S
     return Offer(
         expert=expert,
         model=model,
@@ -138,7 +139,7 @@ def score_usd(offer: Offer, stakes: Stakes) -> float:
 def hold(offers: Sequence[Offer], stakes: Stakes) -> Auction:
     """Return the auction's bids, best first, and its award.
 
-    Nobody wins below 0, and a probe that is due wins before all. Health, breakers and spent credit
+    Nobody wins below 0, and a probe that is due wins before all. Health and breakers
     never leave a task without its last usable expert: where nobody else wins, they do not count.
     Equal scores go to the likelier, with hope and without, then the cheaper, then by name.
     """

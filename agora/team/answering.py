@@ -145,6 +145,7 @@ class Answering:
                 ends_at=context.ends_at,
                 tools=[spec_of(tool) for tool in offered],
                 on_token=lambda piece: tell("token", text=piece, expert=bidder.name),
+                has_relief=award.has_relief,
             )
             talk.replies.append(reply)
             if not reply.tool_calls:
