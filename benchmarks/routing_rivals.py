@@ -1,8 +1,9 @@
 """What the auction is compared with, offline and on a stream: simple baselines of our own.
 
-Each is a `Rival`: it chooses an expert for a question, and learns from an outcome. None of them is
-another project's code: "weighted" follows how LiteLLM's adaptive router scores, "pairwise" how
-RouteLLM learns from texts (Ong et al. 2024).
+Each is a `Rival`: it chooses an expert for a question, and learns from an outcome. None is another
+project's code, and no constant was tuned. "weighted" is a sum of the kind that adaptive proxies
+such as LiteLLM's form, with weights of our own; "pairwise" learns from texts as RouteLLM does (Ong
+et al. 2024), by a regression on words.
 """
 
 import random

@@ -175,12 +175,12 @@ class Market:
             traits=difficulty.traits(task.text),
             is_again=bool(tried),
         )
-        too_small = self._overflowed(task, tried)
+        too_small = await self._overflowed(task, tried)
         return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
 
-    def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
+    async def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
         """Return the largest context that was too small; a short task says nothing of contexts."""
-        sizes = {model.name: model.context for model in self._found.models} if self._found else {}
+        sizes = {model.name: model.context for model in (await self.models()).models}
         failed = (one for one in tried if one["outcome"]["fault"] == ContextOverflowError.code)
         found = [sizes.get(one["award"]["winner"]["model"], 0) for one in failed]
         most = max(found, default=0)
