@@ -38,16 +38,19 @@ class TaskState(TaskInput, total=False):
 
 
 class RoomInput(TypedDict, total=False):
-    """What the war room is asked."""
+    """What the war room is asked; the task graph also says until when."""
 
     task: Json
+    context: Json
 
 
 class RoomState(RoomInput, total=False):
-    """State of the war room; it shares `task`, `ruling` and `outcome` with the task graph."""
+    """State of the war room; `task`, `context`, `ruling`, `outcome` are also the task graph's."""
 
     seats: list[Json]  # seats: who sits, strongest first
-    votes: list[Json]  # vote: sealed answers so far
+    table: Json  # seats: when the meeting ends, who may judge, the domain
+    votes: list[Json]  # vote: sealed answers so far; evidence: what became of them
+    judge: Json | None  # judging: its choice
     ruling: Json | None  # ruling
     outcome: Json | None  # ruling
 

@@ -20,13 +20,16 @@ from agora.team.answering import Answering
 from agora.team.asking import Asking
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
+from agora.team.minutes import Minutes
 from agora.team.recalling import Recalling
 from agora.team.repairing import Repairing
+from agora.team.seating import Seating
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.database import Database, choose_postgres
@@ -75,13 +78,26 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         market=market,
         recalling=recalling,
         answering=Answering(settings, database, asking, market, library, tooling),
-        meeting=Meeting(asking, market, library),
+        meeting=_meeting(settings, database, acting, asking, market, library),
         learning=Learning(settings, database, market, recalling, watching),
         tooling=tooling,
         watching=watching,
         changing=changing,
         repairing=Repairing(settings, acting, watching, changing, clock),
     )
+
+
+def _meeting(
+    settings: Settings,
+    database: Database,
+    acting: Acting,
+    asking: Asking,
+    market: Market,
+    library: Library,
+) -> Meeting:
+    hearing = Hearing(settings.room, database, asking, market, library, market.clock)
+    seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
+    return Meeting(settings.room, database, seating, hearing, minutes)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.
