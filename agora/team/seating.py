@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agora.domain import council, reputations, standings
-from agora.domain.auction import Offer
 from agora.domain.contracts import AgentTask, Json
-from agora.domain.council import Reputation, Seat
+from agora.domain.council import START_ANSWERS, Reputation, Seat
 from agora.domain.settings import RoomSettings
 from agora.team.market import Market
 from memory import folds
@@ -56,10 +55,15 @@ class Seating:
         offers, _ = await self.market.offers(task, {"mix": mix})
         able = {offer.name: offer for offer in offers if not offer.barred}
         state, known = await self.market.standings(), await self.reputations()
+        bidders = [one for one in await self.market.bidders() if one.model and one.name in able]
+        believed = {
+            one.name: standings.p_success(state, one.name, mix, able[one.name].overlap)
+            for one in bidders
+        }
+        mean = sum(q for q, _ in believed.values()) / max(1, len(believed))
         return [
-            _seat(bidder, able[bidder.name], state, mix, reputations.of(known, bidder.name), domain)
-            for bidder in await self.market.bidders()
-            if bidder.model is not None and bidder.name in able
+            _seat(one, *believed[one.name], mean, reputations.of(known, one.name), domain)
+            for one in bidders
         ]
 
     async def _gated(self, seats: tuple[Seat, ...]) -> tuple[Seat, ...]:
@@ -72,17 +76,16 @@ def _step(state: Json, event: Json) -> Json:
     return reputations.step(state or reputations.empty(), event)
 
 
-def _seat(
-    bidder: Any, offer: Offer, state: Json, mix: dict[str, float], record: Json, domain: str
-) -> Seat:
-    q, _ = standings.p_success(state, bidder.name, mix, offer.overlap)
+def _seat(bidder: Any, q: float, n: float, mean: float, record: Json, domain: str) -> Seat:
+    """Return a seat; of whom little is known is thought what is thought of the others."""
+    pooled = (n * q + START_ANSWERS * mean) / (n + START_ANSWERS)
     return Seat(
         expert=bidder.expert.name,
         model=bidder.model.name,
         department=bidder.expert.department,
         family=bidder.model.family,
         p=q,
-        reputation=Reputation.start(q).counted(record, domain),
+        reputation=Reputation.start(pooled).counted(record, domain),
     )
 
 
