@@ -144,6 +144,7 @@ class RoomSettings(_Section):
     deadline_s: float = Field(gt=0)
     evidence: bool
     asks_person: bool
+    audits: bool
 
 
 class PlanSettings(_Section):

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agora.domain import council
+from agora.domain import council, meaning
 from agora.domain.contracts import AgentOutcome, AgentTask, Json, Ruling, Vote
 from agora.domain.council import LEAST_SEATS, Seat
+from agora.domain.errors import UsageError
 from agora.domain.settings import RoomSettings
-from agora.team.acting import case
-from agora.team.hearing import Hearing, Tell, is_unclear
-from agora.team.minutes import Minutes
+from agora.team.acting import case, standing_alone
+from agora.team.hearing import Hearing, Session, Tell, is_unclear
+from agora.team.minutes import Minutes, meaning_of
 from agora.team.seating import Seating, as_json, seats_of
 from memory import events
 from memory.database import Database
@@ -153,8 +154,41 @@ class Meeting:
         ruling = ruling.but(calls=spent["calls"])
         await self.minutes.keep(task, table["domain"], seats, ruling, spent)
         if ruling.decided_by == "person":
-            await self.minutes.learn(task.id, ruling.answer)
+            await self.learn(task.id, ruling.answer)
         return ruling, _outcome(ruling, spent)
+
+    async def learn(
+        self, room_id: str, truth: str | None = None, *, is_right: bool = False
+    ) -> bool:
+        """Count for each member whether it was right, once; return False if that was done before.
+
+        `truth` is an answer known to be right; without one `is_right` says whether the ruling
+        was. Who was not heard is asked now: heard only where others differ, the last seats would
+        be judged on hard questions alone. Raises UsageError for a meeting that nobody knows.
+        """
+        room = await self.minutes.find(room_id)
+        if room is None:
+            raise UsageError(f"there is no ruling of a room {room_id}", "agora log show")
+        task = AgentTask.model_validate(room["minutes"]["task"])
+        ruled = meaning_of(Ruling.model_validate(room["minutes"]["ruling"]))
+        form = ruled if is_right else None
+        if truth is not None:
+            form = meaning.meaning(truth, meaning.options(task.text))
+        is_news = room["judged_at"] is None
+        late = await self._audited(task, room) if form and is_news and self.settings.audits else []
+        return await self.minutes.learn(room, late, form)
+
+    async def _audited(self, task: AgentTask, room: Json) -> list[Vote]:
+        """Return what the members would have said who were not heard."""
+        votes = votes_of(room["minutes"]["ruling"]["votes"])
+        heard = {vote.name for vote in votes}
+        left = [one for one in seats_of(room["minutes"]["seats"]) if one.name not in heard]
+        if not left:
+            return []
+        ends_at = self.hearing.clock() + timedelta(seconds=self.settings.member_s)
+        session = Session(task, ends_at.isoformat(), len(left), self.settings.usd)
+        with standing_alone(task.id, "audit"):
+            return await self.hearing.votes(session, left, 0, lambda *_, **__: None)
 
     async def _tell(self, kind: str, *bodies: Json) -> None:
         here = case.get()

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agora.domain import meaning
 from agora.domain.contracts import AgentTask, Json, Ruling, Vote
-from agora.domain.errors import UsageError
 from agora.team.acting import Acting, case
 from memory import events, rooms
 from memory.database import Database, Row
@@ -31,7 +29,8 @@ class Minutes:
             if await rooms.find(connection, task.id):
                 return
         await self._record(task, ruling, spent)
-        told = {"task": task.text, "seats": list(seats), "ruling": ruling.as_json(), "spent": spent}
+        told = {"task": task.as_json(), "seats": list(seats), "spent": spent}
+        told |= {"ruling": ruling.as_json()}
         async with self.database.transaction() as connection:
             if await rooms.keep(connection, task.id, case.get().thread_id, domain, told):
                 await events.publish(connection, task.id, "room.ruled", ruling.as_json())
@@ -59,28 +58,19 @@ class Minutes:
         async with self.database.transaction() as connection:
             return await rooms.find(connection, room_id)
 
-    async def learn(
-        self, room_id: str, truth: str | None = None, *, is_right: bool = False
-    ) -> bool:
+    async def learn(self, room: Row, late: Sequence[Vote], form: str | None) -> bool:
         """Count for each member whether it was right, once; return False if that was done before.
 
-        `truth` is an answer known to be right. Without one `is_right` says whether the ruling
-        was; of a wrong ruling only those are known to be wrong who stood behind it. Raises
-        UsageError for a meeting that nobody knows.
+        `late` are members heard afterwards; `form` is the meaning of what was right. None: all
+        that is known is that the ruling was wrong, and so those who stood behind it.
         """
+        ruling = Ruling.model_validate(room["minutes"]["ruling"])
+        ruled = meaning_of(ruling)
+        told = judged([*ruling.votes, *late], ruled, form) | {"domain": room["domain"]}
         async with self.database.transaction() as connection:
-            room = await rooms.find(connection, room_id)
-            if room is None:
-                raise UsageError(f"there is no ruling of a room {room_id}", "agora log show")
-            ruling = Ruling.model_validate(room["minutes"]["ruling"])
-            ruled = meaning_of(ruling)
-            form = ruled if is_right else None
-            if truth is not None:
-                form = meaning.meaning(truth, meaning.options(room["minutes"]["task"]))
-            if not await rooms.judge(connection, room_id, form or f"not {ruled}"):
+            if not await rooms.judge(connection, room["id"], form or f"not {ruled}"):
                 return False
-            told = judged(ruling.votes, ruled, form) | {"domain": room["domain"]}
-            await events.publish(connection, room_id, "votes.judged", told)
+            await events.publish(connection, room["id"], "votes.judged", told)
             return True
 
 

@@ -240,13 +240,33 @@ async def test_the_log_tells_nothing_of_what_a_private_task_was_answered(hire: H
 async def test_a_judged_meeting_counts_once_for_those_who_were_heard(hire: Hire) -> None:
     staff = hire(Members(SPLIT, {"*": "no"}))
     state = await staff.meet(QUESTION)
-    minutes, room = staff.team.meeting.minutes, state["task"]["id"]
+    meeting, room = staff.team.meeting, state["task"]["id"]
     before = await staff.team.meeting.seating.reputations()
-    assert await minutes.learn(room, "No.") and not await minutes.learn(room, "yes")
+    assert await meeting.learn(room, "No.") and not await meeting.learn(room, "yes")
     after = await staff.team.meeting.seating.reputations()
     assert before["members"] == {}
     assert {one["right"] for one in after["members"].values()} == {1}
     assert len(after["members"]) == len(state["votes"])
+
+
+async def test_who_was_not_heard_is_asked_when_the_truth_is_shown(hire: Hire) -> None:
+    staff = hire(Members({"*": "yes"}), local=MODELS)
+    state = await staff.meet(QUESTION)
+    assert len(state["votes"]) < 5 == len(state["seats"])
+    assert await staff.team.meeting.learn(state["task"]["id"], is_right=True)
+    judged = (await staff.events("votes.judged"))[0]
+    assert len(staff.prompts) == 5 and list(judged["votes"].values()) == [True] * 5
+
+
+async def test_of_a_wrong_ruling_only_its_supporters_are_known_to_be_wrong(hire: Hire) -> None:
+    said = {"engineer": "yes", "*": "no"}
+    staff = hire(Members(said))
+    state = await staff.meet(QUESTION)
+    asked = len(staff.prompts)
+    assert await staff.team.meeting.learn(state["task"]["id"], is_right=False)
+    votes = (await staff.events("votes.judged"))[0]["votes"]
+    assert votes and set(votes.values()) == {False} and "engineer@qwen3:8b" not in votes
+    assert len(staff.prompts) == asked
 
 
 async def test_who_has_misled_meetings_weighs_less_in_the_next(hire: Hire) -> None:
