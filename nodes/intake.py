@@ -12,6 +12,7 @@ from nodes.states import TaskState
 
 FRESH: Json = {
     "plan": {},
+    "parts": None,
     "bids": [],
     "award": None,
     "attempts": 0,

@@ -6,6 +6,7 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict  # Python 3.11's own gives servers no schema
 
 from agora.domain.contracts import Json
+from agora.domain.plans import merged
 
 
 class TaskInput(TypedDict, total=False):
@@ -27,7 +28,8 @@ class TaskState(TaskInput, total=False):
 
     heard: str | None  # intake: the message that the task was made of
     context: Json  # intake, then pulse
-    plan: Json  # planning
+    plan: Json  # planning; joining, where a subtask has failed
+    parts: Annotated[Json | None, merged]  # subtask: what each has given, by its number
     bids: list[Json]  # bidding, best first
     award: Json | None  # bidding
     attempts: int  # execution: how many have failed
@@ -35,6 +37,15 @@ class TaskState(TaskInput, total=False):
     ruling: Json | None  # the war room
     outcome: Json | None  # recall, bidding, execution or the war room: whoever ends the task
     dropped: list[Json]  # reflection: experts whose success has dropped
+
+
+class SubtaskState(TypedDict, total=False):
+    """What one subtask is given; it adds to `parts` of the task graph alone."""
+
+    task: Json
+    context: Json
+    known: list[str]  # results that it builds on
+    number: str
 
 
 class RoomInput(TypedDict, total=False):

@@ -27,6 +27,7 @@ from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.planning import Planning
 from agora.team.recalling import Recalling
 from agora.team.repairing import Repairing
 from agora.team.seating import Seating
@@ -48,6 +49,7 @@ class Team:
     market: Market
     recalling: Recalling
     answering: Answering
+    planning: Planning
     meeting: Meeting
     learning: Learning
     tooling: Tooling
@@ -69,6 +71,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
     recalling, asking = Recalling(database, settings.memory), Asking(settings, acting, admission)
+    answering = Answering(settings, database, asking, market, library, tooling)
+    learning = Learning(settings, database, market, recalling, watching)
     return Team(
         settings=settings,
         clock=clock,
@@ -77,9 +81,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         acting=acting,
         market=market,
         recalling=recalling,
-        answering=Answering(settings, database, asking, market, library, tooling),
+        answering=answering,
+        planning=Planning(settings.plan, database, answering, asking, market, learning),
         meeting=_meeting(settings, database, acting, asking, market, library),
-        learning=Learning(settings, database, market, recalling, watching),
+        learning=learning,
         tooling=tooling,
         watching=watching,
         changing=changing,

@@ -48,7 +48,8 @@ class Learning:
     ) -> AgentOutcome:
         """Store how a task turned out and tell the stream, once; keep a good answer."""
         async with self.database.transaction() as connection:
-            spent = await acts.spent(connection, task.id)
+            parts = [part["id"] for part in (state.get("parts") or {}).values()]
+            spent = await acts.spent(connection, task.id, *parts)
             outcome = outcome.but(**spent)
             if await tasks.close(connection, task.id, outcome):
                 for judged in self._judged(task, outcome, state):

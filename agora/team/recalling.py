@@ -38,7 +38,7 @@ class Recalling:
 
     async def keep(self, task: AgentTask, outcome: AgentOutcome) -> None:
         """Store an answer that may be served again."""
-        if outcome.status != "answered" or outcome.cached:
+        if outcome.status != "answered" or outcome.cached or outcome.error:
             return
         if (scope := await self._scope(task)) is None:
             return
