@@ -12,7 +12,11 @@ class Lanes:
 
     width: int
     rate: float = 0.0
-    at: int = 0
+    best: int = 0
+
+    def within(self, most: int) -> "Lanes":
+        """Return the same, with no more lanes than `most`."""
+        return Lanes(min(self.width, most), self.rate, min(self.best, most))
 
     def measured(self, done: int, seconds: float, most: int) -> "Lanes":
         """Return what to open after so many subtasks in this time: twice as many, or fewer again.
@@ -20,8 +24,8 @@ class Lanes:
         Doubling stops where servers queue, as the same work then only waits elsewhere.
         """
         rate = done / max(seconds, 1e-6)
-        if self.width == self.at:
-            return Lanes(self.width, rate, self.at)
+        if self.width == self.best:
+            return Lanes(self.width, rate, self.best)
         if rate >= GAIN * self.rate:
             return Lanes(min(most, 2 * self.width), rate, self.width)
-        return Lanes(self.at, self.rate, self.at)
+        return Lanes(self.best, self.rate, self.best)

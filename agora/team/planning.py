@@ -203,7 +203,7 @@ class Planning:
         """Return all results with their sources as one outcome; partial failure is told in it."""
         if traffic := self._traffic.pop(task.id, None):
             ran = traffic.lanes
-            told = {"width": ran.width, "rate": ran.rate, "at": ran.at}
+            told = {"width": ran.width, "rate": ran.rate, "best": ran.best}
             await self._tell(task.id, "plan.ran", told)
         shown = [one for one in plan["subtasks"] if not one.get("by")]
         outcomes = [AgentOutcome.model_validate(parts[one["id"]]["outcome"]) for one in shown]
@@ -253,9 +253,8 @@ class Planning:
         async with self.database.transaction() as connection:
             state = await folds.advance(connection, FOLD, KINDS, _newest)
         most = self.settings.most_at_once
-        if not state:
-            return Lanes(min(self.settings.at_once, most))
-        return Lanes(min(state["width"], most), state["rate"], state["at"])
+        first = Lanes(min(self.settings.at_once, most))
+        return max(first, Lanes(**state).within(most), key=_width) if state else first
 
     async def _tell(self, case_id: str, kind: str, body: Any) -> None:
         async with self.database.transaction() as connection:
@@ -272,5 +271,9 @@ def _apart(tell: Tell, task_id: str) -> Tell:
     return told
 
 
+def _width(lanes: Lanes) -> int:
+    return lanes.width
+
+
 def _newest(_: Json, event: Json) -> Json:
-    return {name: event[name] for name in ("width", "rate", "at")}
+    return {name: event[name] for name in ("width", "rate", "best")}
