@@ -1,6 +1,6 @@
 """How well the auction routes tasks, on recorded outcomes of several models.
 
-    python benchmarks/routing.py --data FOLDER             all parts, about two minutes
+    python benchmarks/routing.py --data FOLDER             all parts, two to three minutes
     python benchmarks/routing.py --data FOLDER --parts offline,online
     python benchmarks/routing.py --learn FOLDER --data FOLDER --value 10 --choices OUT.csv
 
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -26,6 +25,7 @@ from benchmarks.routing_replay import (  # noqa: E402
     Market,
     Replay,
     Row,
+    UnreadableError,
     bidders_of,
     calibrated,
     read_models,
@@ -33,13 +33,26 @@ from benchmarks.routing_replay import (  # noqa: E402
     suites_of,
 )
 
+FIELDS = ("accuracy", "cost_musd", "gain", "apgr", "cpt50", "cpt80")
+
 
 def main() -> None:
     """Run what the arguments ask for, print a table and, with --json, one object."""
-    ask = _arguments()
+    try:
+        _run(_arguments())
+    except UnreadableError as error:
+        sys.exit(f"routing: {error}")
+
+
+def _run(ask: argparse.Namespace) -> None:
     begin = time.monotonic()
     models, rows = read_models(ask.data), read_rows(ask.data)
-    figures = routed(models, read_rows(ask.learn) if ask.learn else None, rows, ask)
+    learned = read_rows(ask.learn) if ask.learn else None
+    if learned is not None and not any(row.right for row in learned):
+        raise UnreadableError(f"{ask.learn} hides outcomes: --learn needs graded rows")
+    if learned is None and not all(row.right for row in rows):
+        raise UnreadableError(f"{ask.data} hides outcomes: name graded rows with --learn")
+    figures = routed(models, learned, rows, ask)
     if not ask.choices and not ask.learn:
         figures |= measured(models, rows, ask)
     figures["seconds"] = round(time.monotonic() - begin, 1)
@@ -64,7 +77,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=4, help="streams of the online parts")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    ask = parser.parse_args()
+    unknown = set(ask.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--parts has no {', '.join(sorted(unknown))}, but {', '.join(PARTS)}")
+    if ask.value <= 0 or ask.seeds < 1:
+        parser.error("--value must be above 0, and --seeds 1 or more")
+    return ask
 
 
 # Route: learn from one folder, choose for another, which may hide its outcomes.
@@ -79,9 +98,7 @@ def routed(
     ]
     if ask.choices:
         _write(ask.choices, choices)
-    if not all(one.row.right for one in choices):
-        return dict.fromkeys(("accuracy", "cost_musd", "gain", "apgr", "cpt50", "cpt80"))
-    return _scored(models, learned or rows, choices, ask.value)
+    return _scored(choices, ask.value)
 
 
 def _route(
@@ -93,11 +110,18 @@ def _route(
 ) -> Iterator[Choice]:
     market = Market(bidders_of(models, suite), ask.value)
     tasks = [row for row in rows if row.suite == suite]
-    known = [row for row in learned or () if row.suite == suite]
-    for first, second in [(known, tasks)] if learned else offline.folds(tasks, ask.seed):
-        state = calibrated(first, market.models)
-        low, high = offline.ends(market, state, first)
-        yield from offline.choose(market, state, second, low, high)
+    if learned is None:
+        for first, second in offline.folds(tasks, ask.seed):
+            yield from offline.choose(market, calibrated(first, market.models), second, first)
+        return
+    known = _graded_for(market, learned, suite)
+    yield from offline.choose(market, calibrated(known, market.models), tasks, known)
+
+
+def _graded_for(market: Market, learned: Sequence[Row], suite: str) -> list[Row]:
+    """Return the graded rows of a suite; where there are none, all that its models have done."""
+    graded = [row for row in learned if any(one.name in row.right for one in market.models)]
+    return [row for row in graded if row.suite == suite] or graded
 
 
 def _write(path: Path, choices: Sequence[Choice]) -> None:
@@ -109,41 +133,27 @@ def _write(path: Path, choices: Sequence[Choice]) -> None:
             table.writerow((one.row.suite, one.row.item_id, name, f"{one.score:.6f}"))
 
 
-def _scored(
-    models: Sequence[Replay], learned: Sequence[Row], choices: Sequence[Choice], value: float
-) -> dict[str, Any]:
+def _scored(choices: Sequence[Choice], value: float) -> dict[str, Any]:
     """Return figures by suite; at the top those of the largest market and the largest pair."""
     suites: dict[str, dict[str, Any]] = {}
-    for suite in sorted(suites_of([one.row for one in choices])):
-        of = [one for one in choices if one.row.suite == suite]
-        known = [row for row in learned if row.suite == suite]
-        suites[suite] = _suite_scored(Market(bidders_of(models, suite), value), known, of)
-    largest = sorted(suites.values(), key=lambda one: -one["tasks"])
+    for suite in suites_of([one.row for one in choices]):
+        suites[suite] = _suite_scored([one for one in choices if one.row.suite == suite], value)
+    by_size = sorted(suites.values(), key=lambda one: (one["is_pair"], -one["tasks"]))
     top: dict[str, Any] = {}
-    for name in ("accuracy", "cost_musd", "gain", "apgr", "cpt50", "cpt80"):
-        top[name] = next((one[name] for one in largest if one.get(name) is not None), None)
+    for name in FIELDS:
+        top[name] = next((one[name] for one in by_size if one[name] is not None), None)
         print(f"{name:10} {top[name]}")
     return top | {"suites": suites}
 
 
-def _suite_scored(
-    market: Market, learned: Sequence[Row], choices: Sequence[Choice]
-) -> dict[str, Any]:
-    asked = [(one.row, one.model) for one in choices if one.model]
-    spent = sum(model.cost_musd(row, row.tokens[model.name]) for row, model in asked)
-    price, best = 1 / market.value_musd, market.best_fixed(learned)
-    found: dict[str, Any] = {
-        "tasks": len(choices),
-        "accuracy": sum(row.right[model.name] for row, model in asked) / len(choices),
-        "cost_musd": spent / len(choices),
-        "gain": mean(
-            one.row.utility(one.model, price) - one.row.utility(best, price) for one in choices
-        ),
-    }
-    if len(market.models) != 2:
-        return found
-    low, high = offline.ends(market, calibrated(learned, market.models), learned)
-    return {"tasks": len(choices)} | offline.recovered(choices, low, high)
+def _suite_scored(choices: Sequence[Choice], value: float) -> dict[str, Any]:
+    is_pair = choices[0].ends.is_pair
+    found = {"tasks": len(choices), "is_pair": is_pair} | dict.fromkeys(FIELDS)
+    if all(one.is_judged for one in choices):
+        found |= offline.earned(choices, value)
+    if is_pair and all(one.is_judged_by_both for one in choices):
+        found |= offline.recovered(choices)
+    return found
 
 
 if __name__ == "__main__":

@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from statistics import mean, median
 from typing import Any
 
+from agora.domain import standings
 from benchmarks import routing_offline as offline
 from benchmarks import routing_online as online
-from benchmarks import routing_picture, routing_rivals
-from benchmarks.routing_replay import Market, Replay, Row, bidders_of, calibrated, suites_of
+from benchmarks import routing_picture, routing_slow
+from benchmarks import routing_rivals as rivals
+from benchmarks.routing_replay import Market, Replay, Row, bidders_of, calibrated, event, suites_of
 
+VALUES_MUSD = (10.0, 0.25)
+"""Quality first, and thrift: what a right answer is worth, in m$."""
 Line = tuple[str, float, float, bool]  # measure, figure, reach, whether more is better
 Found = tuple[list[Line], dict[str, Any]]
 
@@ -38,7 +43,8 @@ def _market(models: Sequence[Replay], rows: Sequence[Row]) -> tuple[tuple[Replay
 
 def _offline(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
     bidders, tasks = _market(models, rows)
-    rich, thrift = (offline.gain(bidders, tasks, value, ask.seed) for value in (10.0, 0.25))
+    rich, thrift = (offline.gain(bidders, tasks, value, ask.seed) for value in VALUES_MUSD)
+    table = _offline_table(bidders, tasks, (rich, thrift), ask.seed)
     curve = offline.quality(bidders, tasks, ask.seed)
     sure = offline.calibration(bidders, tasks, ask.seed)
     lines: list[Line] = [
@@ -50,13 +56,35 @@ def _offline(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
         ("Brier", sure["brier"], 0.228, False),
     ]
     reach = {"mmlu": (0.61, 0.36, 0.66), "gsm8k": (0.60, 1.0, 1.0)}
+    for suite in suites_of(rows):
+        _tell_pairwise(models, rows, suite, ask.seed)
     pairs = {suite: _pair(models, rows, suite, ask.seed) for suite in suites_of(rows)}
     for suite, found in pairs.items():
         for name, least in zip(found, reach.get(suite, (0.5, 1.0, 1.0)), strict=False):
             lines.append((f"{suite} {name}", found[name], least, name == "apgr"))
     if ask.picture:
-        routing_picture.draw(ask.picture, curve["curve"], {"strongest": curve["strongest"]})
-    return lines, {"curve": curve["curve"], "quality_first": rich, "thrift": thrift}
+        routing_picture.draw(ask.picture, curve["curve"], curve["points"])
+    details = {"curve": curve["curve"], "points": curve["points"]}
+    return lines, details | {"quality_first": rich, "thrift": thrift, "rivals_offline": table}
+
+
+def _offline_table(
+    bidders: tuple[Replay, ...],
+    tasks: Sequence[Row],
+    found: Sequence[Mapping[str, float]],
+    seed: int,
+) -> dict[str, list[float]]:
+    """Print and return the gains over the best fixed expert of all that could route instead."""
+    others = [rivals.graded(Market(bidders, value), tasks, seed) for value in VALUES_MUSD]
+    table = {
+        f"always the {name}" if name.endswith("est") else name: [
+            of[name] - of["best_fixed"] for of in found
+        ]
+        for name in ("auction", "cheapest", "strongest", "random")
+    }
+    table |= {name: [of[name] for of in others] for name in rivals.RIVALS}
+    _tabulate("offline: gain over the best fixed expert", table)
+    return table
 
 
 def _pair(models: Sequence[Replay], rows: Sequence[Row], suite: str, seed: int) -> dict[str, Any]:
@@ -64,6 +92,16 @@ def _pair(models: Sequence[Replay], rows: Sequence[Row], suite: str, seed: int) 
     if len(bidders) != 2:
         return {}
     return offline.pair(bidders, [row for row in rows if row.suite == suite], seed)
+
+
+def _tell_pairwise(models: Sequence[Replay], rows: Sequence[Row], suite: str, seed: int) -> None:
+    market = Market(bidders_of(models, suite), 10.0)
+    of = [row for row in rows if row.suite == suite]
+    if len(market.models) == 2:
+        state = calibrated(of, market.models)
+        low, high = market.cheapest(state, of[0]), market.strongest(state)
+        found = rivals.pairwise(of, seed, low, high)
+        print(f"  {suite + ' apgr of a pairwise router on words':45} {found:9.4f}", flush=True)
 
 
 def _streams(ask: Any) -> range:
@@ -75,25 +113,30 @@ def _online(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
     lines: list[Line] = []
     reach = {(10.0, 0): (0.0, 25.0), (0.25, 0): (-0.012, 60.0)}
     reach |= {(10.0, 1): (0.02, -50.0), (0.25, 1): (0.0, -10.0)}
+    cold, seeds = {}, {}
     for (value, is_graded), (last, regret) in reach.items():
         market, graded = Market(bidders, value), len(tasks) // 2 * is_graded
         found = [online.learning(market, tasks, seed, graded) for seed in _streams(ask)]
         kind = f"{'graded' if is_graded else 'cold'}, V = {value:g} m$"
         lines.append((f"{kind}: last 1,000", mean(one["last"] for one in found), last, True))
         lines.append((f"{kind}: regret", mean(one["regret"] for one in found), regret, False))
-    return lines, {"rivals": _rivals(bidders, tasks, ask)}
+        cold[value, is_graded], seeds[kind] = lines[-1][1], found
+    table = {"auction": [cold[10.0, 0], cold[0.25, 0]]}
+    for name in rivals.RIVALS:
+        lost = [
+            [rivals.streamed(Market(bidders, value), tasks, seed, name) for seed in _streams(ask)]
+            for value in VALUES_MUSD
+        ]
+        table[name] = [mean(one["regret"] for one in of) for of in lost]
+    _tabulate("online, cold: regret over 3,000 tasks", table)
+    return lines, {"rivals_online": table, "online_by_seed": seeds}
 
 
-def _rivals(bidders: tuple[Replay, ...], tasks: Sequence[Row], ask: Any) -> dict[str, float]:
-    found = {}
-    for name, draw in (("thompson", routing_rivals.thompson), ("greedy", routing_rivals.greedy)):
-        for value in (10.0, 0.25):
-            market = Market(bidders, value)
-            lost = [routing_rivals.rival(market, tasks, seed, draw) for seed in _streams(ask)]
-            found[f"{name}, V = {value:g} m$"] = mean(one["regret"] for one in lost)
-    for name, regret in found.items():
-        print(f"{'independent cells, ' + name + ': regret':48} {regret:9.4f}", flush=True)
-    return found
+def _tabulate(title: str, table: Mapping[str, Sequence[float]]) -> None:
+    print(f"\n{title:44} {'V = 10 m$':>10} {'V = 0.25 m$':>12}")
+    for name, (rich, thrift) in table.items():
+        print(f"  {name:42} {rich:10.4f} {thrift:12.4f}", flush=True)
+    print()
 
 
 def _drift(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
@@ -132,14 +175,56 @@ def _liar(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
     return lines, {"liar_worst_share": max(one["worst_share"] for one in found)}
 
 
+def _slow(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
+    """Every task, at the price of thrift; and those that must stay local, at that of quality."""
+    bidders, tasks = _market(models, rows)
+    local = tuple(one for one in bidders if one.is_local)
+    markets = [
+        Market(of, value, value * share)
+        for of, value in ((bidders, 0.25), (local, 10.0))
+        for share in (0.0, 0.003, 0.01)
+    ]
+    found = [
+        routing_slow.slowed(market, tasks, ask.seed + at) for market in markets for at in (0, 1)
+    ]
+    alone = [routing_slow.left_alone(market, tasks, ask.seed) for market in markets]
+    lines: list[Line] = [
+        ("slow: worst share after 50 tasks", max(one["slow"] for one in found), 0.1, False),
+        (
+            "slow: share back after 500 tasks",
+            mean(one["back"] / one["usual"] for one in found),
+            0.8,
+            True,
+        ),
+        ("slow: least share of the last expert", min(alone), 1.0, True),
+    ]
+    return lines, {"slowed": found}
+
+
 def _speed(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
     bidders, tasks = _market(models, rows)
-    market, state, times = Market(bidders, 10.0), calibrated(tasks[:200], bidders), []
-    for row in tasks[:300]:
+    many = [replace(bidders[at % len(bidders)], name=f"model {at}") for at in range(100)]
+    lines: list[Line] = [
+        ("decision for 8 bidders, ms", _decision_ms(bidders, bidders, tasks), 1.0, False),
+        ("decision for 100 bidders, ms", _decision_ms(many, bidders, tasks), 4.0, False),
+    ]
+    return lines, {}
+
+
+def _decision_ms(
+    bidders: Sequence[Replay], recorded: Sequence[Replay], tasks: Sequence[Row]
+) -> float:
+    """Return the median time of an auction in which each bidder has 20 outcomes."""
+    market, state, times = Market(tuple(bidders), 10.0), standings.empty(), []
+    for row in tasks[:20]:
+        for at, one in enumerate(bidders):
+            outcome = event(row, recorded[at % len(recorded)], is_graded=True)
+            state = standings.step(state, outcome | {"bidder": one.bidder})
+    for row in tasks[:100]:
         begin = time.perf_counter()
         market.hold(state, row)
         times.append(1000 * (time.perf_counter() - begin))
-    return [(f"decision for {len(bidders)} bidders, ms", median(times), 1.0, False)], {}
+    return median(times)
 
 
 PARTS: Mapping[str, Callable[[Sequence[Replay], Sequence[Row], Any], Found]] = {
@@ -147,6 +232,7 @@ PARTS: Mapping[str, Callable[[Sequence[Replay], Sequence[Row], Any], Found]] = {
     "online": _online,
     "drift": _drift,
     "bursts": _bursts,
+    "slow": _slow,
     "liar": _liar,
     "speed": _speed,
 }

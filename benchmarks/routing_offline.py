@@ -9,9 +9,17 @@ from agora.domain.contracts import Json
 from benchmarks.routing_replay import Market, Replay, Row, calibrated, shuffled
 
 FOLDS = 5
-VALUES_MUSD = (0.25, 10.0)
-"""Thrift and quality first: what a right answer is worth, in m$."""
 CURVE_MUSD = (0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1, 1.5, 2.5, 4, 6, 10, 16, 30, 60, 150, 1000)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What the auction is judged by, as the graded tasks say: who is cheapest, strongest, best."""
+
+    low: Replay
+    high: Replay
+    best_fixed: Replay  # the one that gained most on the graded tasks
+    is_pair: bool
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,18 @@ class Choice:
     row: Row
     model: Replay | None
     score: float
+    ends: Ends
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether the data says what came of it, and of the best fixed expert."""
+        asked = (self.ends.best_fixed, self.model or self.ends.best_fixed)
+        return all(one.name in self.row.right for one in asked)
+
+    @property
+    def is_judged_by_both(self) -> bool:
+        """Return whether the data says what the cheapest and the strongest made of it."""
+        return all(one.name in self.row.right for one in (self.ends.low, self.ends.high))
 
 
 def folds(rows: Sequence[Row], seed: int) -> list[tuple[list[Row], list[Row]]]:
@@ -32,28 +52,40 @@ def folds(rows: Sequence[Row], seed: int) -> list[tuple[list[Row], list[Row]]]:
     ]
 
 
-def ends(market: Market, state: Json, learned: Sequence[Row]) -> tuple[Replay, Replay]:
-    """Return the cheapest and the strongest bidder, by what was learned."""
-    tokens = {one.name: mean(row.tokens[one.name] for row in learned) for one in market.models}
-    priced = {one.name: one.cost_musd(learned[0], tokens[one.name]) for one in market.models}
-    cheapest = min(
-        market.models, key=lambda one: (priced[one.name], one.service_s(tokens[one.name]))
-    )
-    strongest = max(market.models, key=lambda one: state["bidders"][one.bidder]["right"])
-    return cheapest, strongest
+def ends(market: Market, state: Json, learned: Sequence[Row], task: Row) -> Ends:
+    """Return the ends of a market by what was learned; `task` gives the size of a usual one."""
+    high = market.strongest(state)
+    best = market.best_fixed(learned) if learned else high
+    return Ends(market.cheapest(state, task), high, best, len(market.models) == 2)
 
 
 def choose(
-    market: Market, state: Json, rows: Sequence[Row], low: Replay, high: Replay
+    market: Market, state: Json, rows: Sequence[Row], learned: Sequence[Row]
 ) -> list[Choice]:
     """Return the auction's choice for each row."""
-    return [_choice(market, state, row, low, high) for row in rows]
+    at = ends(market, state, learned, [*learned, *rows][0])
+    return [_choice(market, state, row, at) for row in rows]
 
 
-def _choice(market: Market, state: Json, row: Row, low: Replay, high: Replay) -> Choice:
+def _choice(market: Market, state: Json, row: Row, at: Ends) -> Choice:
     model, held = market.hold(state, row)
-    p = {bid.model: bid.p_success for bid in held.bids}
-    return Choice(row, model, p[high.name] - p[low.name])
+    q = {bid.model: bid.q for bid in held.bids}
+    return Choice(row, model, q[at.high.name] - q[at.low.name], at)
+
+
+def earned(choices: Sequence[Choice], value_musd: float) -> Json:
+    """Return accuracy, m$ and gain over the best fixed expert, per task."""
+    asked = [(one.row, one.model) for one in choices if one.model]
+    spent = sum(model.cost_musd(row, row.tokens[model.name]) for row, model in asked)
+    price = 1 / value_musd
+    return {
+        "accuracy": sum(row.right[model.name] for row, model in asked) / len(choices),
+        "cost_musd": spent / len(choices),
+        "gain": mean(
+            one.row.utility(one.model, price) - one.row.utility(one.ends.best_fixed, price)
+            for one in choices
+        ),
+    }
 
 
 def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, seed: int) -> Json:
@@ -61,11 +93,11 @@ def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, see
     market, sums = Market(models, value_musd), dict[str, list[float]]()
     for learned, tested in folds(rows, seed):
         state = calibrated(learned, models)
-        low, high = ends(market, state, learned)
-        fixed = {"cheapest": low, "strongest": high, "best_fixed": market.best_fixed(learned)}
-        for at, row in enumerate(tested):
+        at = ends(market, state, learned, learned[0])
+        fixed = {"cheapest": at.low, "strongest": at.high, "best_fixed": at.best_fixed}
+        for number, row in enumerate(tested):
             chosen = {"auction": market.hold(state, row)[0], **fixed}
-            chosen["random"] = models[(at * 7919 + seed) % len(models)]
+            chosen["random"] = models[(number * 7919 + seed) % len(models)]
             for name, model in chosen.items():
                 sums.setdefault(name, []).append(row.utility(model, 1 / value_musd))
     found = {name: mean(values) for name, values in sums.items()}
@@ -74,20 +106,24 @@ def gain(models: tuple[Replay, ...], rows: Sequence[Row], value_musd: float, see
 
 def quality(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
     """Return the quality–cost curve, and the cost of being as good as the strongest (and 95 %)."""
-    points = {value: [0.0, 0.0] for value in CURVE_MUSD}
-    top = [0.0, 0.0]
+    sums = {value: [0.0, 0.0] for value in CURVE_MUSD}
+    top, singles = [0.0, 0.0], {one.name: [0.0, 0.0] for one in models}
     for learned, tested in folds(rows, seed):
         state = calibrated(learned, models)
-        _, high = ends(Market(models, 1.0), state, learned)
+        high = Market(models, 1.0).strongest(state)
         for row in tested:
             _add(top, row, high)
+            for model in models:
+                _add(singles[model.name], row, model)
             for value in CURVE_MUSD:
-                _add(points[value], row, Market(models, value).hold(state, row)[0])
-    curve = [(cost / len(rows), right / len(rows)) for cost, right in points.values()]
+                _add(sums[value], row, Market(models, value).hold(state, row)[0])
+    curve = [(cost / len(rows), right / len(rows)) for cost, right in sums.values()]
     cost, right = top[0] / len(rows), top[1] / len(rows)
+    points = {name: (sum_[0] / len(rows), sum_[1] / len(rows)) for name, sum_ in singles.items()}
+    points["random"] = (mean(x for x, _ in points.values()), mean(y for _, y in points.values()))
     return {
         "curve": curve,
-        "strongest": (cost, right),
+        "points": points | {"always-strongest": (cost, right)},
         "equal": cost_of(curve, right) / cost,
         "nearly": cost_of(curve, 0.95 * right) / cost,
     }
@@ -114,16 +150,22 @@ def pair(models: tuple[Replay, ...], rows: Sequence[Row], seed: int) -> Json:
     found = []
     for learned, tested in folds(rows, seed):
         market, state = Market(models, 10.0), calibrated(learned, models)
-        low, high = ends(market, state, learned)
-        found.append(recovered(choose(market, state, tested, low, high), low, high))
+        found.append(recovered(choose(market, state, tested, learned)))
     names = ("apgr", "cpt50", "cpt80")
     return {name: mean(fold[name] for fold in found) for name in names}
 
 
-def recovered(choices: Sequence[Choice], low: Replay, high: Replay) -> Json:
-    """Return how the gap between two bidders closes as those of high score go to the stronger."""
+def recovered(choices: Sequence[Choice]) -> Json:
+    """Return how the gap between two bidders closes as those of high score go to the stronger.
+
+    Nothing where there is no gap to close.
+    """
     ordered = sorted(choices, key=lambda one: -one.score)
-    steps = [one.row.right[high.name] - one.row.right[low.name] for one in ordered]
+    steps = [
+        one.row.right[one.ends.high.name] - one.row.right[one.ends.low.name] for one in ordered
+    ]
+    if sum(steps) <= 0:
+        return {}
     gap, share = sum(steps), [0.0]
     for step in steps:
         share.append(share[-1] + step / gap)

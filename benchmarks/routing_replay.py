@@ -17,6 +17,12 @@ from agora.domain.auction import Ask, Auction, Offer, Stakes, Terms
 from agora.domain.contracts import Json
 
 NO_TERMS: Mapping[str, Json] = {}
+ANY_DOMAIN = {"": 1.0}
+"""A domain of which nothing is known: what is said of it is said of the bidder."""
+
+
+class UnreadableError(Exception):
+    """A folder does not hold what a benchmark reads; says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Replay:
     tokens_per_s: float
     slots: int
     suites: tuple[str, ...]
+    is_local: bool = False
 
     @property
     def bidder(self) -> str:
@@ -72,8 +79,12 @@ class Row:
 
 def read_models(folder: Path) -> list[Replay]:
     """Read models.csv, in its order."""
-    with (folder / "models.csv").open(newline="", encoding="utf-8") as file:
-        return [_model(fields) for fields in csv.DictReader(file)]
+    path = folder / "models.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [_model(fields) for fields in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError) as error:
+        raise UnreadableError(f"{path} cannot be read: {error!r}") from error
 
 
 def _model(fields: dict[str, str]) -> Replay:
@@ -85,14 +96,23 @@ def _model(fields: dict[str, str]) -> Replay:
         tokens_per_s=float(fields["tokens_per_s"]),
         slots=int(fields["slots"]),
         suites=tuple(fields["suites"].split("|")),
+        is_local=fields["kind"] == "local",
     )
 
 
 def read_rows(folder: Path) -> list[Row]:
     """Read the one *.csv.gz of a folder; outcome columns may be missing."""
-    [path] = sorted(folder.glob("*.csv.gz"))
-    with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
-        return [_row(fields) for fields in csv.DictReader(file)]
+    found = sorted(folder.glob("*.csv.gz"))
+    if len(found) != 1:
+        raise UnreadableError(f"{folder} must hold one *.csv.gz, it holds {len(found)}")
+    try:
+        with gzip.open(found[0], "rt", newline="", encoding="utf-8") as file:
+            rows = [_row(fields) for fields in csv.DictReader(file)]
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise UnreadableError(f"{found[0]} cannot be read: {error!r}") from error
+    if not rows:
+        raise UnreadableError(f"{found[0]} has no rows")
+    return rows
 
 
 def _row(fields: dict[str, str]) -> Row:
@@ -131,7 +151,8 @@ def calibrated(rows: Iterable[Row], models: Sequence[Replay], state: Json | None
     state = state or standings.empty()
     for row in rows:
         for model in models:
-            state = standings.step(state, event(row, model, is_graded=True))
+            if model.name in row.right:
+                state = standings.step(state, event(row, model, is_graded=True))
     return state
 
 
@@ -175,6 +196,20 @@ class Market:
         """Return the one model that would have gained most on these rows."""
         price = 1 / self.value_musd
         return max(self.models, key=lambda one: sum(row.utility(one, price) for row in rows))
+
+    def cheapest(self, state: Json, row: Row) -> Replay:
+        """Return who asks least for a task of this size; among equals the quickest."""
+        tokens = {
+            one: standings.expected_tokens(state, one.bidder, ANY_DOMAIN) for one in self.models
+        }
+        return min(
+            tokens, key=lambda one: (one.cost_musd(row, tokens[one]), one.service_s(tokens[one]))
+        )
+
+    def strongest(self, state: Json) -> Replay:
+        """Return who is right most often; where nothing is known, the dearest."""
+        p = {one: standings.p_success(state, one.bidder, ANY_DOMAIN)[0] for one in self.models}
+        return max(p, key=lambda one: (p[one], one.usd_out))
 
 
 def _terms(model: Replay, row: Row, more: Json) -> Terms:

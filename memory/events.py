@@ -7,6 +7,11 @@ from psycopg.types.json import Jsonb
 from memory.database import UNFLUSHED, Row, Rows
 
 PUBLISH = "INSERT INTO events (correlation_id, kind, body) VALUES (%s, %s, %s)"
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+ONCE = """
+INSERT INTO events (correlation_id, kind, body) SELECT %(id)s, %(kind)s, %(body)s
+WHERE NOT EXISTS (SELECT FROM events WHERE correlation_id = %(id)s AND kind = %(kind)s)
+"""
 NOTE = f"""
 WITH unflushed AS ({UNFLUSHED})
 INSERT INTO events (correlation_id, kind, body) SELECT %s, %s, %s FROM unflushed
@@ -21,6 +26,12 @@ FROM (SELECT id, kind, body FROM events WHERE kind = ANY(%s) ORDER BY id DESC LI
 async def publish(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
     """Add an event; nobody sees it before the transaction commits."""
     await connection.execute(PUBLISH, [correlation_id, kind, Jsonb(body)])
+
+
+async def publish_once(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:
+    """Add an event unless there is one of its kind under this id."""
+    await connection.execute(LOCK, [f"{correlation_id} {kind}"])
+    await connection.execute(ONCE, {"id": correlation_id, "kind": kind, "body": Jsonb(body)})
 
 
 async def note(connection: Rows, correlation_id: str, kind: str, body: Any) -> None:

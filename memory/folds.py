@@ -1,6 +1,7 @@
 """The folds table: what is computed from events. State and cursor commit together."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -23,10 +24,32 @@ STORE = f"""
 WITH unflushed AS ({UNFLUSHED})
 UPDATE folds SET xid = %s::xid8, id = %s, state = %s FROM unflushed WHERE name = %s
 """
+# What a process has read before needs no reading again while nothing has happened.
+PEEK = """
+SELECT xid, id, EXISTS (
+    SELECT FROM events
+    WHERE kind = ANY(%(kinds)s) AND (events.xid, events.id) > (folds.xid, folds.id)
+      AND events.xid < pg_snapshot_xmin(pg_current_snapshot())) AS is_behind
+FROM folds WHERE name = %(name)s
+"""
 FORGET = "DELETE FROM folds WHERE name = %s"
 
 State = dict[str, Any]
 Step = Callable[[State, State], State]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A state, and the last event that it knows of."""
+
+    cursor: tuple[Any, int]
+    state: State
+
+
+async def is_current(connection: Rows, name: str, kinds: list[str], known: Fold) -> bool:
+    """Return whether a fold that was read before is still all there is to know."""
+    row = await (await connection.execute(PEEK, {"name": name, "kinds": kinds})).fetchone()
+    return row is not None and not row["is_behind"] and (row["xid"], row["id"]) == known.cursor
 
 
 async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> State:
@@ -34,11 +57,16 @@ async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> 
 
     `step(state, event)` gets the event's body, with `kind` and `at` (ISO 8601) beside it.
     """
+    return (await read(connection, name, kinds, step)).state
+
+
+async def read(connection: Rows, name: str, kinds: list[str], step: Step) -> Fold:
+    """Do what `advance` does, and return the state with its cursor."""
     fold = await (await connection.execute(READ, [name])).fetchone()
     if fold is None:
         await connection.execute(START, [name])
     elif not await _next(connection, fold, kinds):
-        return dict(fold["state"])
+        return Fold((fold["xid"], fold["id"]), dict(fold["state"]))
     fold = await (await connection.execute(LOCK, [name])).fetchone()
     assert fold is not None
     state: State = fold["state"]
@@ -49,7 +77,7 @@ async def advance(connection: Rows, name: str, kinds: list[str], step: Step) -> 
         if len(rows) < BATCH:
             break
     await connection.execute(STORE, [fold["xid"], fold["id"], Jsonb(state), name])
-    return state
+    return Fold((fold["xid"], fold["id"]), state)
 
 
 async def _next(connection: Rows, fold: State, kinds: list[str]) -> list[State]:

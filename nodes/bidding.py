@@ -8,6 +8,7 @@ from agora import team
 from agora.domain.contracts import AgentTask, Json
 from nodes.stage import stage
 from nodes.states import TaskState
+from nodes.tracing import note
 
 
 @stage
@@ -18,10 +19,12 @@ async def bidding(state: TaskState) -> Command[Literal["execution", "reflection"
         task, state["plan"], state.get("tried", []), state["context"]["ends_at"]
     )
     bids = [bid.as_json() for bid in sold.auction.bids]
+    note(bids=bids, policy=task.policy, mix=state["plan"]["mix"])
     if sold.auction.award is None:
         outcome = _last(state.get("tried", []), sold.hint) or sold.nobody().as_json()
         return Command(update={"bids": bids, "award": None, "outcome": outcome}, goto="reflection")
     award = sold.auction.award.as_json()
+    note(award=award)
     return Command(update={"bids": bids, "award": award}, goto="execution")
 
 

@@ -9,11 +9,13 @@ from agora.domain.contracts import AgentContext, AgentTask, Award, Bid, Json
 from nodes.stage import stage
 from nodes.states import TaskState
 from nodes.streaming import tell
+from nodes.tracing import note
 
 ATTEMPTS = 2
 """So many experts fail before the war room meets."""
 SEATS = 3
 """So many must be able to bid, or an urgent task is not worth a meeting."""
+TRACED = {"status", "expert", "model", "cost_usd", "is_estimate", "tokens", "latency_s", "fault"}
 
 
 @stage
@@ -29,6 +31,7 @@ async def execution(
         state["context"] | {"attempt": len(state.get("tried", []))}
     )
     outcome = await team.current().answering.execute(task, context, award, tell)
+    note(**outcome.model_dump(mode="json", include=TRACED))
     if outcome.status == "answered":
         return Command(update={"outcome": outcome.as_json()}, goto="reflection")
     tried = [*state.get("tried", []), {"award": award.as_json(), "outcome": outcome.as_json()}]

@@ -7,9 +7,12 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
+from tests.model_oddities import CUT, ODDITIES, RESPONSES, torn
 from tests.model_wires import REFUSALS, Call, Json, OllamaWire, OpenAIWire, Wire, filled
 
 Message = Mapping[str, Any]
@@ -18,6 +21,7 @@ PATHS: dict[str, type[OllamaWire] | type[OpenAIWire]] = {
     "/api/chat": OllamaWire,
     "/v1/chat/completions": OpenAIWire,
 }
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 BREAKS = ("stall", "reset", "cut", "no_finish", "malformed", "truncated", "error_inside")
 
 
@@ -88,6 +92,8 @@ class Answer:
             await asyncio.Event().wait()
         elif fault == "reset_before":
             self._reset()
+        elif fault in RESPONSES:
+            await self._respond(fault, RESPONSES[fault](wire))
         elif fault == "bad_call" and wire.bad_call() is None:
             whole(self.writer, 500, wire.error("error parsing tool call: raw='{'", None))
         elif fault in ("html", "html_502"):
@@ -101,8 +107,23 @@ class Answer:
     def _refuse(self, wire: Wire, fault: str) -> None:
         refusal = REFUSALS[fault]
         body = wire.error(refusal.message.format(model=wire.model), refusal.code)
-        after = self.manner.retry_after if fault in ("429", "503") else None
-        whole(self.writer, refusal.status, body, more=f"Retry-After: {after}\r\n" if after else "")
+        after = self.manner.retry_after if fault in ("429", "503", "429_date", "529") else None
+        more = f"Retry-After: {after}\r\n" if after else ""
+        if fault == "429_date":
+            now = datetime.now(UTC)
+            until = now + timedelta(seconds=float(after or 1))
+            more = f"Date: {format_datetime(now, True)}\r\n"
+            more += f"Retry-After: {format_datetime(until, True)}\r\n"
+        whole(self.writer, refusal.status, body, more=more)
+
+    async def _respond(self, fault: str, response: bytes) -> None:
+        self.writer.write(response)
+        await self.writer.drain()
+        if fault == "silent":
+            await asyncio.Event().wait()
+        if fault.startswith("reset"):
+            await asyncio.sleep(0.02)
+            self._reset()
 
     async def _speak(self, wire: Wire, fault: str | None) -> None:
         await asyncio.sleep(self.manner.slow_s if fault == "slow" else self.manner.first_token_s)
@@ -137,7 +158,7 @@ class Answer:
     async def _parts(
         self, wire: Wire, fault: str | None, text: str, calls: list[Call]
     ) -> AsyncIterator[bytes]:
-        yield wire.start()
+        yield (b"\xef\xbb\xbf" if fault == "bom" else b"") + wire.start()
         while fault == "keep_alive":
             yield wire.keep_alive()
             await asyncio.sleep(0.05)
@@ -147,6 +168,13 @@ class Answer:
             return
         if fault == "bad_call":
             yield wire.bad_call() or b""
+            return
+        if fault == "drip":
+            async for part in self._drip(wire):
+                yield part
+        if fault in ODDITIES or fault == "torn":
+            for part in self._odd(wire, fault, text):
+                yield part
             return
         thought, answer = (
             _thought(text) if wire.thinks and self.manner.splits_thoughts else ("", text)
@@ -174,6 +202,22 @@ class Answer:
         self._count(usage_sent=bool(usage) and wire.reports_usage)
         yield wire.end("tool_calls" if calls else finish, usage)
 
+    async def _drip(self, wire: Wire) -> AsyncIterator[bytes]:
+        while True:
+            self._count(tokens_out=1)
+            yield wire.token(" drip")
+            await asyncio.sleep(self.manner.slow_s)
+
+    def _odd(self, wire: Wire, fault: str, text: str) -> list[bytes]:
+        tokens = pieces(text)
+        usage = (self.exchange.tokens_in, len(tokens))
+        # What a server says of its own counts is no usage where the fault is in the counts.
+        is_counted = wire.reports_usage and fault not in (*CUT, "usage_null", "usage_zero")
+        written = len(tokens) // 2 if fault in CUT else len(tokens)
+        self._count(tokens_out=written, usage_sent=is_counted)
+        parts, end = [wire.token(token) for token in tokens], wire.end("stop", usage)
+        return torn([*parts, end]) if fault == "torn" else ODDITIES[fault](wire, parts, end)
+
     async def _break(self, wire: Wire, fault: str) -> bytes:
         if fault == "stall":
             await asyncio.Event().wait()
@@ -199,8 +243,9 @@ class Answer:
 
 def head(writer: asyncio.StreamWriter, status: int, content_type: str, more: str = "") -> None:
     """Write the head of a response."""
+    phrase = PHRASES.get(status, "Unknown")
     writer.write(
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
+        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {content_type}\r\n"
         f"Connection: close\r\n{more}\r\n".encode()
     )
 

@@ -8,17 +8,21 @@ wrote it, so that an injected instruction visibly works.
         ...  # OLLAMA_HOST=server.url, OPENAI_BASE_URL=server.openai_url
         assert server.served("qwen3:8b").requests == 3
 
-Its faults, beside those of `REFUSALS`: hang, slow, keep_alive, stall, reset_before, reset, cut,
-no_finish, malformed, truncated, error_inside, html, html_502, redirect, empty, prose,
-wrong_schema, refused, filtered, length, overrun, bad_call, no_usage.
+Its faults, beside those of `REFUSALS`, `RESPONSES` and `ODDITIES`: hang, slow, drip, keep_alive,
+stall, reset_before, reset, cut, no_finish, malformed, truncated, torn, error_inside, html,
+html_502, redirect, empty, prose, wrong_schema, refused, filtered, length, overrun, bad_call,
+no_usage.
 
 `python -m tests.model_server` runs it as a process of its own; `GET /exchanges` then tells what it
-has seen.
+has seen. Each line of its standard input is JSON with what strikes from then on, and forgets what
+was seen: `{"faults": ["500", "reset"], "share": 0.3, "seed": 1}`, perhaps with `prices`; it is
+answered by a line.
 """
 
 import argparse
 import asyncio
 import json
+import random
 import re
 import sys
 import threading
@@ -235,10 +239,35 @@ def main() -> None:
     chosen = parser.parse_args()
     faults = [fault or None for fault in chosen.faults.split(",")] if chosen.faults else []
     models = chosen.models.split(",")
-    with ModelServer(port=chosen.port, models=models, faults=faults, token_s=chosen.token_s) as s:
-        sys.stdout.write(f"{s.url}\n")
-        sys.stdout.flush()
-        sys.stdin.read()
+    options = {"faults": faults, "token_s": chosen.token_s}
+    with ModelServer(port=chosen.port, models=models, **options) as s:
+        obey_orders(s)
+
+
+def obey_orders(server: ModelServer) -> None:
+    """Print the URL, then do what each line of the standard input says."""
+    print(server.url, flush=True)  # noqa: T201
+    for line in sys.stdin:
+        order = json.loads(line)
+        server.manner.prices |= order.pop("prices", {})
+        server.fault = struck_by(**order)
+        server.exchanges.clear()
+        print("ready", flush=True)  # noqa: T201
+
+
+def struck_by(faults: Sequence[str], share: float, seed: int) -> Callable[[Exchange], str | None]:
+    """Return what strikes this share of the requests by chance.
+
+    A wrong schema or prose strikes only those that ask for a schema: elsewhere they are answers.
+    """
+    chance = random.Random(seed)
+
+    def strike(exchange: Exchange) -> str | None:
+        is_free = not (exchange.body.get("format") or exchange.body.get("response_format"))
+        able = [one for one in faults if not (is_free and one in ("wrong_schema", "prose"))]
+        return chance.choice(able) if able and chance.random() < share else None
+
+    return strike
 
 
 if __name__ == "__main__":

@@ -34,9 +34,13 @@ REFUSALS = {
     "404": Refusal(404, "model '{model}' not found", "model_not_found"),
     "429": Refusal(429, "Rate limit reached for {model}", "rate_limit_exceeded"),
     "quota": Refusal(429, "You exceeded your current quota", "insufficient_quota"),
+    "429_date": Refusal(429, "Rate limit reached for {model}", "rate_limit_exceeded"),
+    "429_bare": Refusal(429, "Too many requests"),
     "500": Refusal(500, "the runner has crashed"),
     "502": Refusal(502, "Bad gateway"),
     "503": Refusal(503, "server busy, please try again"),
+    "504": Refusal(504, "upstream request timeout"),
+    "529": Refusal(529, "Overloaded", "overloaded_error"),
     "context": Refusal(
         400, "This model's maximum context length is exceeded", "context_length_exceeded"
     ),

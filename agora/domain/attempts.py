@@ -21,6 +21,7 @@ from agora.domain.vendors import Question, Wire, stream
 __all__ = ["Question", "answer"]
 
 PAUSE_S = 0.3  # before the one retry, unless the server names its own
+LONGEST_PAUSE_S = 3.0  # a server that asks for more is left to itself where others are free
 ROOM_S = 1.0  # what must be left of the deadline for a retry to be worth it
 LONGEST_TOKEN = 8  # characters; an answer of longer ones on average has overrun its limit
 
@@ -52,7 +53,9 @@ async def _pause(fault: ModelFault, attempt: "_Attempt", limit: asyncio.Timeout)
     pause_s = PAUSE_S if fault.retry_after_s is None else fault.retry_after_s
     left_s = (limit.when() or 0.0) - asyncio.get_running_loop().time()
     has_begun = attempt.draft.first_token_s is not None
-    if not fault.is_retryable or has_begun or left_s - pause_s < ROOM_S:
+    longest_s = LONGEST_PAUSE_S if attempt.question.has_relief else left_s
+    is_short = pause_s <= min(longest_s, left_s - ROOM_S)
+    if not fault.is_retryable or has_begun or not is_short:
         raise fault
     await asyncio.sleep(pause_s)
 

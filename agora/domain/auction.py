@@ -13,6 +13,8 @@ from agora.domain.contracts import Award, Bid, Json
 
 TAIL = 2.0
 """How much more than its mean a wait in a queue costs: queues have long tails."""
+LEAST_S = 0.5
+"""Seconds that must be left for another try, whatever is known of whoever makes it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Offer:
     health: float = 1.0
     barred: tuple[str, ...] = ()  # nothing overrules these: policy, residency, budget, deadline
     resting: tuple[str, ...] = ()  # overruled when nobody else is left
+    is_late: bool = False  # barred by nothing but the deadline
     is_probe: bool = False
 
     @property
@@ -84,6 +87,7 @@ class Ask:
     now_s: float | None = None
     may_probe: bool = True  # not where the task is urgent, or has side effects
     traits: Mapping[str, float] | None = None  # of its text, see difficulty
+    is_again: bool = False  # somebody has failed at it
 
 
 def offer(
@@ -95,8 +99,12 @@ def offer(
     service_s = standings.expected_latency(state, name, tokens, terms.service_s(tokens))
     q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
     p = terms.claimed_p
-    if p is None:
+    if p is None or not standings.is_believed(state, name):
         p = standings.optimism(q, n, standings.exploration(state, name))
+    late = _too_late(terms.queue_s + service_s, ask.deadline_s)
+    # A guess bars nobody, nor an estimate after a failure: the alternative may be no answer at all.
+    is_guess = ask.is_again or not standings.is_timed(state, name)
+    is_spared = is_guess and ask.deadline_s is not None and ask.deadline_s >= LEAST_S
     return Offer(
         expert=expert,
         model=model,
@@ -108,8 +116,9 @@ def offer(
         load=terms.load,
         overlap=overlap,
         health=standings.health(state, name),
-        barred=(*terms.barred, *_too_late(terms.queue_s + service_s, ask.deadline_s)),
-        resting=standings.resting(state, name, ask.now_s),
+        barred=terms.barred if is_spared else (*terms.barred, *late),
+        resting=(*standings.resting(state, name, ask.now_s), *(late if is_spared else ())),
+        is_late=bool(late) and not terms.barred,
         is_probe=ask.may_probe and standings.is_probe_due(state, name),
     )
 
@@ -130,7 +139,7 @@ def score_usd(offer: Offer, stakes: Stakes) -> float:
 def hold(offers: Sequence[Offer], stakes: Stakes) -> Auction:
     """Return the auction's bids, best first, and its award.
 
-    Nobody wins below 0, and a probe that is due wins before all. Health, breakers and spent credit
+    Nobody wins below 0, and a probe that is due wins before all. Health and breakers
     never leave a task without its last usable expert: where nobody else wins, they do not count.
     Equal scores go to the likelier, with hope and without, then the cheaper, then by name.
     """
@@ -154,8 +163,19 @@ def _sell(offers: Sequence[Offer], usable: Sequence[Offer], stakes: Stakes) -> A
     if first.score < 0 and not probes:
         return Auction(bids, None, _too_dear(first, stakes))
     others = [bid.score for bid in bids if bid is not first and bid.score is not None]
-    award = Award(winner=first, runner_up=max(others, default=None), is_probe=bool(probes))
+    award = Award(
+        winner=first,
+        runner_up=max(others, default=None),
+        is_probe=bool(probes),
+        has_relief=any(_may_relieve(one, first) for one in offers),
+    )
     return Auction(bids, award, is_probe=bool(probes))
+
+
+def _may_relieve(offer: Offer, first: Bid) -> bool:
+    """Return whether somebody on another model could still be asked if the first one fails."""
+    is_able = not offer.barred or offer.is_late
+    return is_able and offer.model not in (None, first.model)
 
 
 def thrifty(held: Auction) -> Auction:
@@ -169,7 +189,8 @@ def thrifty(held: Auction) -> Auction:
         return held
     first = min(priced, key=lambda bid: bid.cost_usd)  # the first of equals scores best
     others = [bid.score for bid in scored if bid is not first and bid.score is not None]
-    award = Award(winner=first, runner_up=max(others, default=None))
+    has_relief = any(bid.model != first.model for bid in priced)
+    award = Award(winner=first, runner_up=max(others, default=None), has_relief=has_relief)
     return Auction(held.bids, award, is_last_resort=held.is_last_resort)
 
 

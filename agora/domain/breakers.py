@@ -41,7 +41,7 @@ NEW: Json = {
 
 def server_of(bidder: str) -> str:
     """Return the server behind a bidder's name: the model's, or the built-in expert's own."""
-    return bidder.partition("@")[2] or bidder
+    return bidder[bidder.find("@") + 1 :] or bidder
 
 
 def step(server: Json | None, event: Mapping[str, Any]) -> Json:

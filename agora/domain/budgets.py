@@ -1,10 +1,13 @@
 """Budgets: which caps an answer draws on. What is spent of them is kept in a table for all."""
 
-from agora.domain.contracts import AgentTask, Contract
+from dataclasses import dataclass
+
+from agora.domain.contracts import AgentTask
 from agora.domain.settings import BudgetSettings, Cap
 
 
-class Budget(Contract):
+@dataclass(frozen=True)
+class Budget:
     """A cap in USD, in tokens or in both; None: none of that kind."""
 
     name: str
@@ -18,8 +21,8 @@ class Budget(Contract):
         return {"task": "this task", "day": "today"}.get(kind, f"{kind} {whose} today")
 
 
-def of(settings: BudgetSettings, task: AgentTask, expert: str, day: str) -> list[Budget]:
-    """Return the budgets with a cap that an answer of this expert draws on; `day` is ISO 8601.
+def of(settings: BudgetSettings, task: AgentTask, day: str) -> list[Budget]:
+    """Return the budgets with a cap that any answer to this task draws on; `day` is ISO 8601.
 
     The parts of a task share the task's budget.
     """
@@ -29,9 +32,17 @@ def of(settings: BudgetSettings, task: AgentTask, expert: str, day: str) -> list
         Budget(name=f"task:{task.id.partition('.')[0]}", cap_usd=usd, cap_tokens=tokens),
         _daily(f"day:{day}", settings),
         _daily(f"{day}/tenant:{task.tenant}", settings.tenants.get(task.tenant)),
-        _daily(f"{day}/expert:{expert}", settings.experts.get(expert)),
     ]
     return [one for one in known if one.cap_usd is not None or one.cap_tokens is not None]
+
+
+def of_experts(settings: BudgetSettings, day: str) -> dict[str, Budget]:
+    """Return the budgets of those experts that have one of their own."""
+    return {
+        name: _daily(f"{day}/expert:{name}", cap)
+        for name, cap in settings.experts.items()
+        if cap.day_usd is not None or cap.day_tokens is not None
+    }
 
 
 def _daily(name: str, cap: Cap | None) -> Budget:
@@ -40,7 +51,8 @@ def _daily(name: str, cap: Cap | None) -> Budget:
     return Budget(name=name, cap_usd=cap.day_usd, cap_tokens=cap.day_tokens)
 
 
-class Left(Contract):
+@dataclass(frozen=True)
+class Left:
     """What a budget has left, below 0 where a cap was lowered; None: no cap of that kind."""
 
     usd: float | None = None

@@ -25,13 +25,14 @@ async def ask(
     on_token: Callable[[str], None] | None = None,
     schema: type[BaseModel] | None = None,
     is_formal: bool = True,
+    has_relief: bool = False,
 ) -> Reply:
     """Return the model's whole answer, or raise the ModelFault that kept it from answering.
 
     Messages are {"role", "content", "tool_calls"?, "tool_call_id"?}; `on_token` gets the answer's
     text piece by piece. With a `schema` the text is JSON that fits it, and where it `is_formal`
     the server is told so. What must be paid for a fault is its `spent`. One retry at most, before
-    the first token. Only in an `ask_model` act.
+    the first token; where it `has_relief`, for no long wait. Only in an `ask_model` act.
     """
     require_act("ask_model")
     # The clients take two seconds to load: not before somebody asks a model.
@@ -49,6 +50,7 @@ async def ask(
         window=window_of(model, sent, answer_tokens),
         answer_tokens=answer_tokens,
         deadline_s=deadline_s,
+        has_relief=has_relief,
     )
     return await answer(question, on_token)
 

@@ -141,6 +141,7 @@ class Award(Contract):
     winner: Bid
     runner_up: float | None = None  # second score, in USD
     is_probe: bool = False  # given to find out whether a fallen bidder has recovered
+    has_relief: bool = False  # another model could be asked, should the winner's fail
 
 
 class Vote(Contract):

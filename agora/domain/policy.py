@@ -4,19 +4,16 @@ Cutler et al., "Cedar: A New Language for Expressive, Fast, Safe, and Analyzable
 OOPSLA 2024. Money and rates are no policies: they are counted where two processes see one total.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from agora.domain.contracts import Act, Contract, Json
 from agora.domain.errors import UsageError
-from agora.domain.signing import canonical
 
 if TYPE_CHECKING:
     import cedarpy
@@ -51,7 +48,7 @@ class PolicyVerdict(Contract):
     hash: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # as itself, it is a key
 class Policy:
     """The policies of a folder, parsed and checked against the schema of acts."""
 
@@ -81,24 +78,16 @@ class Policy:
 
     def decide(self, act: Act) -> PolicyVerdict:
         """Return whether the act is permitted, and by which policies; an error denies."""
-        return _decided(self, canonical(_request(act)))
+        import cedarpy
 
-
-@lru_cache(maxsize=10_000)
-def _decided(policy: Policy, request: str) -> PolicyVerdict:
-    """Ask once for equal requests: an auction asks the same of every bidder, task after task."""
-    import cedarpy
-
-    asked = json.loads(request)
-    answer = cedarpy.is_authorized(asked, policy.rules, [], policy.schema)
-    said = answer.diagnostics
-    names = sorted(said.id_annotations_by_reason.values())
-    reasons = [*said.errors, *(policy.sentences[name] for name in names)]
-    if not reasons:
-        what, whom, who = (asked[key]["id"] for key in ("action", "resource", "principal"))
-        reasons = [f"No policy permits {what} on {whom} to {who}."]
-    is_allowed = answer.allowed and not said.errors
-    return PolicyVerdict(is_allowed=is_allowed, reasons=tuple(reasons), hash=policy.hash)
+        answer = cedarpy.is_authorized(_request(act), self.rules, [], self.schema)
+        said = answer.diagnostics
+        names = sorted(said.id_annotations_by_reason.values())
+        reasons = [*said.errors, *(self.sentences[name] for name in names)]
+        if not reasons:
+            reasons = [f"No policy permits {act.kind} on {act.subject} to {act.actor}."]
+        is_allowed = answer.allowed and not said.errors
+        return PolicyVerdict(is_allowed=is_allowed, reasons=tuple(reasons), hash=self.hash)
 
 
 def _request(act: Act) -> dict[str, Any]:

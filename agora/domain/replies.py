@@ -15,7 +15,7 @@ from agora.domain.faults import (
     OutputLimitError,
     UnfinishedAnswerError,
 )
-from agora.domain.models import Model, Spent, tokens_of
+from agora.domain.models import Model, Spent, most_spent, tokens_of
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
@@ -87,13 +87,15 @@ class Draft:
 
     def spent(self, *, is_begun: bool = True) -> Spent:
         """Return the server's count, else an estimate that is never below what was received."""
-        if self.usage and self.usage["output_tokens"] >= min(1, self.pieces):
+        # Some servers count in every chunk: where the stream broke, the count lags behind.
+        least = min(1, self.pieces) if self.finish else self.pieces
+        if self.usage and self.usage["output_tokens"] >= least:
             cached = (self.usage.get("input_token_details") or {}).get("cache_read") or 0
             tokens = self.usage["input_tokens"], self.usage["output_tokens"]
             return self.model.spent(*tokens, cached=cached)
         if not is_begun:
             return Spent()
-        return self.model.spent(self.tokens_sent, self.received, is_estimate=True)
+        return most_spent(self.model, self.tokens_sent, self.received)
 
     def reply(self, latency_s: float) -> Reply:
         """Return the answer; raise the ModelFault that makes it none."""

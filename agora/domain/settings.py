@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from agora.domain.errors import SettingsError
 
@@ -80,6 +80,12 @@ class RoutingSettings(_Section):
     policy: str
     policies: dict[str, RoutingPolicy]
 
+    @model_validator(mode="after")
+    def _knows_its_policy(self) -> Self:
+        if self.policy not in self.policies:
+            raise ValueError(f"there is no policy {self.policy} among {', '.join(self.policies)}")
+        return self
+
 
 class Cap(_Section):
     """What may be spent in a day; None: no cap."""
@@ -145,6 +151,7 @@ class RoomSettings(_Section):
     evidence: bool
     asks_person: bool
     audits: bool
+    keep_s: float = Field(gt=0)
 
 
 class PlanSettings(_Section):

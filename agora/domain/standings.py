@@ -17,6 +17,8 @@ Event = Mapping[str, Any]
 
 PROBE_EVERY = 50
 """A bidder that fell, or whose server is sick, is tried on one task in so many."""
+SOUND = 0.9
+"""Health from which a server needs no probes: with less it may lose all tasks for good."""
 GRADED_TASKS = 50
 """So many graded outcomes of a bidder make hope needless."""
 EXPLORING_TASKS = 1000
@@ -46,8 +48,8 @@ def step(state: Json, event: Event) -> Json:
 
 
 def _record(state: Json, bidder: str) -> Json:
-    found: Json = state["bidders"].get(bidder, {})
-    return NEW | found
+    found: Json = state["bidders"].get(bidder, NEW)
+    return found if len(found) == len(NEW) else NEW | found  # an older version kept less
 
 
 def _server(state: Json, bidder: str) -> Json | None:
@@ -130,9 +132,29 @@ def expected_latency(state: Json, bidder: str, tokens: float, declared_s: float)
     return breakers.latency_s(_server(state, bidder), tokens, declared_s)
 
 
+def is_timed(state: Json, bidder: str) -> bool:
+    """Return whether its server has ever answered: else its pace is a guess."""
+    return bool((_server(state, bidder) or breakers.NEW)["recent"])
+
+
 def health(state: Json, bidder: str) -> float:
     """Return the weight of its server in (0, 1]: 1 when it is as quick and sound as usual."""
     return breakers.health(_server(state, bidder))
+
+
+def server(state: Json, model: str, now_s: float | None = None) -> Json:
+    """Return what people want to know of a model's server: breaker, health, why it rests."""
+    known: Json | None = state["servers"].get(model)
+    return {
+        "breaker": breakers.breaker(known, now_s),
+        "health": breakers.health(known),
+        "why": breakers.why_open(known),
+    }
+
+
+def is_believed(state: Json, bidder: str) -> bool:
+    """Return whether a bidder may bid with a claim of its own: not when it has boasted."""
+    return not credit.is_spent(_record(state, bidder))
 
 
 def breaker(state: Json, bidder: str, now_s: float | None = None) -> breakers.Breaker:
@@ -145,19 +167,14 @@ def resting(state: Json, bidder: str, now_s: float | None = None) -> tuple[str, 
 
     None of it may leave a task without any expert: the auction overrules it for the last one.
     """
-    reasons = []
-    if credit.is_spent(_record(state, bidder)):
-        reasons.append(f"claimed more than it could do; tried on 1 task in {credit.PROBE_EVERY}")
-    if breaker(state, bidder, now_s) == "open":
-        reasons.append(breakers.why_open(_server(state, bidder)))
-    return tuple(reasons)
+    is_open = breaker(state, bidder, now_s) == "open"
+    return (breakers.why_open(_server(state, bidder)),) if is_open else ()
 
 
 def is_probe_due(state: Json, bidder: str) -> bool:
     """Return whether a bidder that lost its share should be tried on this task."""
     record = _record(state, bidder)
     rested = state["tasks"] - record["last_task"]
-    if credit.is_spent(record):
-        return bool(rested >= credit.PROBE_EVERY)
-    is_away = record["is_fallen"] or health(state, bidder) < 0.5
-    return bool(is_away and rested >= PROBE_EVERY)
+    if rested < PROBE_EVERY:
+        return False
+    return bool(record["is_fallen"] or health(state, bidder) < SOUND)

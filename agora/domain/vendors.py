@@ -97,6 +97,7 @@ class Question:
     window: int  # tokens that an Ollama server shall hold
     answer_tokens: int
     deadline_s: float
+    has_relief: bool  # another model could be asked instead of waiting for this one
 
     @property
     def form(self) -> Json | None:

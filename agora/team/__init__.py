@@ -18,6 +18,7 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.answering import Answering
 from agora.team.asking import Asking
+from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.hearing import Hearing
@@ -52,6 +53,7 @@ class Team:
     planning: Planning
     meeting: Meeting
     learning: Learning
+    calibrating: Calibrating
     tooling: Tooling
     watching: Watching
     changing: Changing
@@ -85,6 +87,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         planning=Planning(settings.plan, database, answering, asking, market, learning),
         meeting=_meeting(settings, database, acting, asking, market, library),
         learning=learning,
+        calibrating=Calibrating(settings, database, asking, market),
         tooling=tooling,
         watching=watching,
         changing=changing,

@@ -1,6 +1,6 @@
 """Admission: who may bid for a task, under which rules, and from which budgets it is paid."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -28,6 +28,8 @@ class View:
 
     task: AgentTask
     rules: Rules
+    budgets: Sequence[Budget]  # that any answer draws on
+    own: Mapping[str, Budget]  # of experts that have one
     ask: Ask
     standings: Json
     busy: Mapping[str, int]  # answers that each model works on now
@@ -65,7 +67,7 @@ class Admission:
             return Refusal((cannot,))
         if bidder.model is None:
             return None
-        said = self.policy.decide(self.question(bidder, view.task, Spent()))
+        said = _verdict(self.policy.decide, *_asked(bidder, view.task, view.rules))
         if not said.is_allowed:
             return Refusal(tuple(said.reasons), is_by_rule=True)
         if too_dear := self._shortage(bidder, view):
@@ -75,8 +77,9 @@ class Admission:
     def _shortage(self, bidder: Bidder, view: View) -> str:
         model: Any = bidder.model
         most = most_spent(model, sent_to(bidder, view), self.settings.execution.answer_tokens)
-        for budget in self.budgets(view.task, bidder):
-            left = view.left.get(budget.name) or Left(usd=budget.cap_usd, tokens=budget.cap_tokens)
+        own = view.own.get(bidder.expert.name)
+        for budget in (*view.budgets, *((own,) if own else ())):
+            left = view.left.get(budget.name) or Left(budget.cap_usd, budget.cap_tokens)
             if said := budgets.shortage(budget, left, most.cost_usd, most.tokens):
                 return said
         return ""
@@ -86,28 +89,24 @@ class Admission:
 
         `most` is what it may use up, and is reserved from the budgets that this could exceed.
         """
-        model: Any = bidder.model
-        drawn = self.budgets(task, bidder) if most.tokens else []
-        return Act(
-            kind="ask_model",
-            subject=model.name,
-            actor=bidder.name,
+        drawn = self.budgets(task, bidder)
+        return _act(*_asked(bidder, task, self.rules(task))).but(
             cost_usd=most.cost_usd,
             tokens=most.tokens,
             budgets=tuple(one.name for one in drawn if most.cost_usd or one.cap_tokens is not None),
             ordinal=ordinal,
-            facts={
-                "residency": model.residency,
-                "labels": list(task.labels),
-                "tenant": task.tenant,
-                "is_outside": not self.rules(task).admits(model),
-            },
         )
 
-    def budgets(self, task: AgentTask, bidder: Bidder | None = None) -> list[Budget]:
-        """Return the budgets that an answer to this task draws on."""
-        day, expert = f"{self.clock():%Y-%m-%d}", bidder.expert.name if bidder else ""
-        return budgets.of(self.settings.budget, task, expert, day)
+    def budgets(self, task: AgentTask, bidder: Bidder) -> list[Budget]:
+        """Return the budgets that an answer of this bidder draws on."""
+        shared, own = self.all_budgets(task)
+        return [*shared, own[bidder.expert.name]] if bidder.expert.name in own else shared
+
+    def all_budgets(self, task: AgentTask) -> tuple[list[Budget], dict[str, Budget]]:
+        """Return the budgets that any answer draws on, and those that experts have."""
+        day = f"{self.clock():%Y-%m-%d}"
+        shared = budgets.of(self.settings.budget, task, day)
+        return shared, budgets.of_experts(self.settings.budget, day)
 
     async def open_budgets(self, task: AgentTask, bidder: Bidder) -> None:
         """Make sure that the budgets of an answer exist, with the caps that hold now."""
@@ -126,6 +125,31 @@ def sent_to(bidder: Bidder, view: View) -> int:
     return _tokens(view.task.text) + _tokens(bidder.expert.system)
 
 
+Asked = tuple[str, str, str, tuple[str, ...], str, bool]
+"""All that a policy is asked of a bidder: who, which model, where, labels, tenant, outside?"""
+
+
+def _asked(bidder: Bidder, task: AgentTask, rules: Rules) -> Asked:
+    model: Any = bidder.model
+    is_outside = not rules.admits(model)
+    return bidder.name, model.name, model.residency, task.labels, task.tenant, is_outside
+
+
+def _act(
+    actor: str, model: str, residency: str, labels: tuple[str, ...], tenant: str, is_outside: bool
+) -> Act:
+    facts: Json = {"residency": residency, "labels": list(labels), "tenant": tenant}
+    return Act(
+        kind="ask_model", subject=model, actor=actor, facts=facts | {"is_outside": is_outside}
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _verdict(decide: Callable[[Act], Any], *asked: Any) -> Any:
+    """Ask once for equal bids: an auction asks the same of every bidder, task after task."""
+    return decide(_act(*asked))
+
+
 @lru_cache(maxsize=1000)
 def _tokens(text: str) -> int:
     return prompt_tokens([{"role": "user", "content": text}])
@@ -135,13 +159,14 @@ def _cannot(bidder: Bidder, view: View) -> str:
     task = view.task
     if bidder.name in view.failed:
         return f"has failed at this task: {view.failed[bidder.name]}"
-    if bidder.expert == LIBRARIAN and task.workspace is None:
+    if bidder.expert is LIBRARIAN and task.workspace is None:
         return "there is no git workspace to read"
-    if bidder.expert == REPAIRER:
+    if bidder.expert is REPAIRER:
         return "repairs tools: `agora fix WORKSPACE --test CMD`"
-    able = {*bidder.expert.domains, *getattr(bidder.model, "capabilities", ())}
-    if missing := set(task.requires) - able:
-        return f"cannot do {', '.join(sorted(missing))}"
+    if task.requires:
+        able = {*bidder.expert.domains, *getattr(bidder.model, "capabilities", ())}
+        if missing := set(task.requires) - able:
+            return f"cannot do {', '.join(sorted(missing))}"
     return _model_cannot(bidder, view) if bidder.model else ""
 
 

@@ -100,7 +100,8 @@ class Answering:
         try:
             if bidder.expert == LIBRARIAN:
                 return await self._look_up(task)
-            return await self._converse(task, context, bidder, award, tell)
+            patient = context.but(ends_at=self._patience(context.ends_at, award))
+            return await self._converse(task, patient, bidder, award, tell)
         except ModelFault as fault:
             failed = _failed(bidder, str(fault), fault.hint)
             if fault.is_answer:
@@ -111,6 +112,17 @@ class Answering:
             return _failed(bidder, str(error), error.hint).but(status="refused", fault=error.code)
         except RefusedError as error:
             return _failed(bidder, str(error), error.hint).but(status="refused")
+
+    def _patience(self, ends_at: str | None, award: Award) -> str | None:
+        """Return until when the winner may take, so that another model could still take over.
+
+        It gets half of what is left, or as long as it has bid for, up to three quarters.
+        """
+        if ends_at is None or not award.has_relief:
+            return ends_at
+        left_s = self.asking.admission.left_s(ends_at)
+        own_s = max(0.5 * left_s, min(award.winner.wait_s, 0.75 * left_s))
+        return (self.market.clock() + timedelta(seconds=own_s)).isoformat()
 
     async def _look_up(self, task: AgentTask) -> AgentOutcome:
         return (await self.library.answer(task)).but(expert=LIBRARIAN.name)
@@ -131,6 +143,7 @@ class Answering:
                 ends_at=context.ends_at,
                 tools=[spec_of(tool) for tool in offered],
                 on_token=lambda piece: tell("token", text=piece, expert=bidder.name),
+                has_relief=award.has_relief,
             )
             talk.replies.append(reply)
             if not reply.tool_calls:

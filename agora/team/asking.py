@@ -39,6 +39,7 @@ class Asking:
         tools: Sequence[Json] = (),
         schema: type[BaseModel] | None = None,
         on_token: Callable[[str], None] | None = None,
+        has_relief: bool = False,
     ) -> Reply:
         """Return the model's whole reply; raise ModelFault, RefusedError or BudgetSpentError.
 
@@ -46,10 +47,10 @@ class Asking:
         With a `schema` the reply is JSON that fits it: a model that misses it is shown what is
         wrong, and asked once more.
         """
-        question = _Question(task, bidder, ends_at, tools, schema, on_token)
+        question = _Question(task, bidder, ends_at, tools, schema, on_token, has_relief)
         if schema is None:
             return await self._ask(question, messages, ordinal)
-        told = [*messages, {"role": "user", "content": structured.instruction(schema)}]
+        told = _instructed(messages, schema)
         try:
             return await self._ask(question, told, ordinal)
         except (MisfitAnswerError, RequestRefusedError) as fault:
@@ -77,6 +78,7 @@ class Asking:
                 answer_tokens=limits.answer_tokens,
                 on_token=question.on_token,
                 schema=schema,
+                has_relief=question.has_relief,
                 is_formal=question.is_formal and "json" in model.capabilities,
             )
             used: Json = {"cost_usd": reply.cost_usd, "is_estimate": reply.is_estimate}
@@ -98,7 +100,14 @@ class _Question:
     tools: Sequence[Json]
     schema: type[BaseModel] | None
     on_token: Callable[[str], None] | None
+    has_relief: bool
     is_formal: bool = True
+
+
+def _instructed(messages: Sequence[Json], schema: type[BaseModel]) -> list[Json]:
+    """Return the conversation, its last turn asking for JSON: models want turns to alternate."""
+    *before, last = messages
+    return [*before, last | {"content": f"{last['content']}\n\n{structured.instruction(schema)}"}]
 
 
 def _shown(fault: ModelFault) -> list[Json]:

@@ -13,6 +13,7 @@ from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import SettingsError
 from agora.domain.experts import BUILT_IN, LIBRARIAN, Bidder, Expert
 from agora.domain.faults import ContextOverflowError
+from agora.domain.models import tokens_of
 from agora.domain.roster import Discovered, discover
 from agora.domain.settings import Settings
 from agora.team.admission import Admission, Refusal, View, sent_to
@@ -20,6 +21,7 @@ from agora.team.clocks import Clock
 from agora.team.library import Library
 from memory import acts, folds
 from memory.database import Database, Rows
+from memory.folds import Fold
 
 FOLD, KINDS = "standings", ["outcome.judged"]
 DISCOVERED_S = 60.0
@@ -28,7 +30,8 @@ EXPECTED_TOKENS = 200.0
 """Length of an answer that is being worked on, of which nothing more is known."""
 SERVICE: Mapping[str, tuple[float, float]] = {"local": (0.5, 30.0), "cloud": (1.0, 80.0)}
 """Seconds to the first token, and tokens a second, of a server never seen before."""
-
+SHORT = 8
+"""A task is short where so many of it fit into a context: what overflows it is something else."""
 SLOW_HINT = "allow more time (--deadline), or add a model, or slots to one in models.yaml"
 
 
@@ -58,6 +61,7 @@ class Market:
     admission: Admission
     library: Library
     clock: Clock
+    _known: Fold | None = field(default=None, init=False)
     _found: Discovered | None = field(default=None, init=False)
     _found_at: float = field(default=-DISCOVERED_S, init=False)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -87,11 +91,15 @@ class Market:
 
     async def standings(self) -> Json:
         """Return what all outcomes so far say of bidders."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await self._folded(connection)
 
     async def _folded(self, connection: Rows) -> Json:
-        return await folds.advance(connection, FOLD, KINDS, _step) or standings.empty()
+        known = self._known
+        if known is None or not await folds.is_current(connection, FOLD, KINDS, known):
+            async with connection.transaction():
+                known = self._known = await folds.read(connection, FOLD, KINDS, _step)
+        return known.state or standings.empty()
 
     def mix(self, task: AgentTask) -> dict[str, float]:
         """Return the domains of a task, declared or predicted from its text; weights sum to 1."""
@@ -103,6 +111,18 @@ class Market:
         """Return every bidder with its record, for people."""
         state = await self.standings()
         return [_entry(one, state) for one in await self.bidders()]
+
+    async def offered(self) -> list[Json]:
+        """Return every model that can be asked: its price, its load, its server's health."""
+        async with self.database.autocommit() as connection:
+            busy, state = await acts.busy(connection), await self._folded(connection)
+        now_s = self.clock().timestamp()
+        return [
+            model.as_json()
+            | standings.server(state, model.name, now_s)
+            | {"busy": busy.get(model.name, 0), "server": model.server}
+            for model in (await self.models()).models
+        ]
 
     async def hold(
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None = None
@@ -141,11 +161,10 @@ class Market:
         self, task: AgentTask, plan: Json, tried: Sequence[Json], ends_at: str | None
     ) -> View:
         rules = self.admission.rules(task)
-        bidders = await self.bidders()
-        drawn = {one.name for each in bidders for one in self.admission.budgets(task, each)}
-        async with self.database.transaction() as connection:
+        shared, own = self.admission.all_budgets(task)
+        async with self.database.autocommit() as connection:
             busy = await acts.busy(connection)
-            left = await acts.left(connection, sorted(drawn))
+            left = await acts.left(connection, [one.name for one in (*shared, *own.values())])
             state = await self._folded(connection)
         ask = Ask(
             plan["mix"],
@@ -154,15 +173,18 @@ class Market:
             now_s=self.clock().timestamp(),
             may_probe=task.urgency == "normal" and "side_effects" not in task.labels,
             traits=difficulty.traits(task.text),
+            is_again=bool(tried),
         )
-        too_small = self._overflowed(tried)
-        return View(task, rules, ask, state, busy, left, *_lost(tried), too_small)
+        too_small = self._overflowed(task, tried)
+        return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
 
-    def _overflowed(self, tried: Sequence[Json]) -> int:
+    def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
+        """Return the largest context that was too small; a short task says nothing of contexts."""
         sizes = {model.name: model.context for model in self._found.models} if self._found else {}
         failed = (one for one in tried if one["outcome"]["fault"] == ContextOverflowError.code)
         found = [sizes.get(one["award"]["winner"]["model"], 0) for one in failed]
-        return max(found, default=0)
+        most = max(found, default=0)
+        return most if tokens_of(task.text) * SHORT > most else 0
 
     async def _offer(self, bidder: Bidder, view: View) -> tuple[Offer, Refusal | None]:
         refusal = self.admission.refusal(bidder, view)
@@ -171,7 +193,7 @@ class Market:
         terms = _terms(bidder, view, barred)
         model = bidder.model.name if bidder.model else None
         made = auction.offer(view.standings, bidder.expert.name, model, view.ask, terms, overlap)
-        if bidder.expert == LIBRARIAN and not barred:
+        if bidder.expert is LIBRARIAN and not barred:
             made = await self._librarians(made, view)
         return made, refusal
 
@@ -249,7 +271,17 @@ def _entry(bidder: Bidder, state: Json) -> Json:
         "right": right,
         "outcomes": outcomes,
         "p_success": standings.p_success(state, bidder.name, overlap, 1.0)[0],
+        "cost_usd": _usual_cost(bidder),
     }
+
+
+def _usual_cost(bidder: Bidder) -> float:
+    """Return what an answer of 200 tokens to 100 costs in USD, the expert's prompt included."""
+    if bidder.model is None:
+        return 0.0
+    model: Any = bidder.model
+    sent = 100 + tokens_of(bidder.expert.system)
+    return float(model.spent(sent, round(EXPECTED_TOKENS)).cost_usd)
 
 
 def _name(bid: Json) -> str:

@@ -31,6 +31,7 @@ class Meeting:
 
     async def open(self, task: AgentTask, ends_at: str | None) -> tuple[list[Json], Json]:
         """Return who sits, strongest first, and the table: its end, its outsider, its domain."""
+        await self.minutes.close_channels(timedelta(seconds=self.settings.keep_s))
         seated = await self.seating.seat(task)
         last = self.hearing.clock() + timedelta(seconds=self.settings.deadline_s)
         if ends_at:

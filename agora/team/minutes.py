@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from agora.domain.contracts import AgentTask, Json, Ruling, Vote
 from agora.team.acting import Acting, case
@@ -57,6 +58,16 @@ class Minutes:
         """Return a meeting that has ruled: `minutes`, `ruled_at`, `truth`; or None."""
         async with self.database.transaction() as connection:
             return await rooms.find(connection, room_id)
+
+    async def said(self, room_id: str, after: int = 0) -> list[Row]:
+        """Return what a meeting's channel has carried since an event."""
+        async with self.database.transaction() as connection:
+            return await rooms.said(connection, room_id, after)
+
+    async def close_channels(self, kept: timedelta) -> None:
+        """Let channels disappear that were kept long enough."""
+        async with self.database.autocommit() as connection:
+            await rooms.close_channels(connection, kept)
 
     async def learn(self, room: Row, late: Sequence[Vote], form: str | None) -> bool:
         """Count for each member whether it was right, once; return False if that was done before.

@@ -9,13 +9,17 @@ import typer
 from agora.app.cli import (
     approvals,
     ask,
+    calibrate,
     db,
     demo,
     doctor,
     experts,
+    explain,
     fix,
     log,
+    models,
     resume,
+    rooms,
     stats,
     tools,
 )
@@ -35,9 +39,13 @@ app.command("demo")(demo.demo)
 app.command("ask")(ask.ask)
 app.command("fix")(fix.fix)
 app.add_typer(approvals.app, name="approvals")
+app.command("room")(rooms.room)
+app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
 app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
+app.command("models")(models.models)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(tools.app, name="tools")
 app.add_typer(log.app, name="log")
 app.command("stats")(stats.stats)

@@ -1,5 +1,6 @@
 """agora ask: one task, answered."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agora.app.cli import output
+from agora.app.cli import explain, output, rooms
 
 _thread: list[str | None] = [None]
 
@@ -17,6 +18,13 @@ def ask(
     text: Annotated[str, typer.Argument(help="The question or task; - reads it from stdin.")],
     urgent: Annotated[bool, typer.Option("--urgent", help="Convene the war room.")] = False,
     budget: Annotated[float | None, typer.Option(min=0, help="At most so many USD.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--budget-tokens", min=0, help="At most so many tokens.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="What matters: quality, cost, latency, compliance, …")
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose budget and memory.")] = "default",
     private: Annotated[bool, typer.Option("--private", help="No model in the cloud.")] = False,
     thread: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
     domain: Annotated[str | None, typer.Option(help="Instead of guessing it.")] = None,
@@ -24,7 +32,10 @@ def ask(
     workspace: Annotated[
         Path | None, typer.Option(help="Git work tree to read; the current folder's by default.")
     ] = None,
-    verbose: Annotated[bool, typer.Option("-v", help="Show every bid.")] = False,
+    split: Annotated[
+        bool | None, typer.Option("--split/--whole", help="Into subtasks, or not; else as it fits.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", help="Show every bid, vote and subtask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Ask the team; the best bid answers."""
@@ -32,7 +43,11 @@ def ask(
         "text": sys.stdin.read() if text == "-" else text,
         "urgency": "urgent" if urgent else "normal",
         "budget_usd": budget,
+        "budget_tokens": tokens,
+        "policy": policy,
+        "tenant": tenant,
         "deadline_s": deadline,
+        "split": split,
         "domain": domain,
         "labels": ["private"] if private else [],
         "workspace": str(workspace) if workspace else None,
@@ -54,16 +69,29 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
             tell = stack.enter_context(output.progress("asking"))
             hear = _Hearing(tell, stack.close, not as_json and sys.stdout.isatty())
             state = await running.start("task", given, thread_id, hear)
+        if (await running.status(thread_id))["status"] == "waiting":
+            return _waiting(state["task"]["id"], thread_id, as_json)
         return _report(state, thread_id, verbose, as_json, hear.written)
+
+
+def _waiting(task_id: str, thread_id: str, as_json: bool) -> int:
+    hint = f"agora room {task_id} --rule ANSWER"
+    if as_json:
+        output.show_json({"status": "waiting", "task_id": task_id, "thread_id": thread_id})
+    else:
+        output.note(f"agora: the war room leaves the ruling to you\n  {hint}")
+    return 3
 
 
 def _check(fields: output.Json) -> None:
     from agora.domain.contracts import AgentTask
     from agora.domain.errors import UsageError
+    from agora.domain.routing import rules
+    from agora.domain.settings import load
 
     if not fields["text"].strip():
         raise UsageError("the question is empty", 'agora ask "what does this project do?"')
-    AgentTask.read(fields)
+    rules(AgentTask.read(fields), load(os.environ))
 
 
 class _Hearing:
@@ -92,6 +120,15 @@ def _said(piece: output.Json) -> str:
             return f"{piece['expert']} is answering"
         case "vote":
             return f"war room: {piece['expert']} is voting"
+        case "voted":
+            said = piece["error"] or f"{piece['tokens']} tokens, {piece['cost_usd']:.4f} USD"
+            return f"war room: {piece['expert']} has voted ({said})"
+        case "evidence":
+            return f"war room: {piece['members']} members see each other's arguments"
+        case "judge":
+            return f"war room: {piece['expert']} is judging"
+        case "subtask":
+            return f"subtask {piece['id'].partition('.')[2]}: {piece['text'][:60]}"
         case "tool":
             return f"{piece['expert']} calls {piece['name']}"
     return ""
@@ -106,6 +143,10 @@ def _report(state: output.Json, thread_id: str, verbose: bool, as_json: bool, wr
         _print(outcome, thread_id, written)
         if verbose and bids:
             _print_bids(bids)
+        if verbose and state.get("ruling"):
+            rooms.show_votes(state["ruling"])
+        if verbose and state.get("parts"):
+            explain.show_parts(state)
     return {"answered": 0, "refused": 4}.get(outcome["status"], 1)
 
 
@@ -116,7 +157,9 @@ def _plain(
     told = {name: outcome[name] for name in names}
     told |= {"sources": outcome["evidence"], "bids": bids, "thread_id": thread_id}
     told |= {"task_id": state["task"]["id"], "cached": outcome["cached"]}
+    told |= {"cost_is_estimate": outcome["is_estimate"], "tried": state.get("tried") or []}
     told |= {"confidence": outcome["confidence"], "ruling": state.get("ruling")}
+    told |= {"plan": state.get("plan") or None, "parts": state.get("parts") or None}
     if outcome["status"] != "answered":
         error = {"code": outcome["status"], "message": outcome["error"] or outcome["answer"]}
         told |= {"error": error | {"hint": outcome["hint"]}}
@@ -133,7 +176,8 @@ def _print(outcome: output.Json, thread_id: str, written: str) -> None:
     if outcome["status"] != "answered":
         return
     by = f"{outcome['expert']}" + (f" on {outcome['model']}" if outcome["model"] else "")
-    cost = "from memory" if outcome["cached"] else f"{outcome['cost_usd']:.4f} USD"
+    about = "about " if outcome["is_estimate"] else ""
+    cost = "from memory" if outcome["cached"] else f"{about}{outcome['cost_usd']:.4f} USD"
     seconds = f"{outcome['latency_s']:.1f} s, " if outcome["latency_s"] else ""
     sure = f"confidence {outcome['confidence']:.2f}"
     output.note(f"— {by}, {sure}, {cost}, {seconds}thread {thread_id}")

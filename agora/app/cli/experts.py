@@ -8,13 +8,16 @@ from agora.app.cli import output
 
 
 def experts(
+    prices: Annotated[
+        bool, typer.Option("--prices", help="With what an answer of 200 tokens costs.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show every bidder: department, domains, and what outcomes have said of it."""
-    output.run(_experts(as_json), as_json, output.nothing_to_resume)
+    output.run(_experts(prices, as_json), as_json, output.nothing_to_resume)
 
 
-async def _experts(as_json: bool) -> int:
+async def _experts(prices: bool, as_json: bool) -> int:
     from agora import team
 
     async with team.opened() as current:
@@ -30,10 +33,12 @@ async def _experts(as_json: bool) -> int:
             " ".join(one["domains"]),
             f"{one['right']} of {one['outcomes']}" if one["outcomes"] else "—",
             f"{one['p_success']:.2f}",
+            *([f"{1000 * one['cost_usd']:.3f}"] if prices else []),
         ]
         for one in told
     ]
-    output.show_table(["bidder", "department", "domains", "right", "expected"], rows)
+    columns = ["bidder", "department", "domains", "right", "expected", *(["m$"] if prices else [])]
+    output.show_table(columns, rows)
     for fault in faults:
         output.note(f"agora: {fault}\n  {fault.hint}")
     if not any(one["model"] for one in told):

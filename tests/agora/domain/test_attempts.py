@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agora.domain import faults
+from agora.domain import attempts, faults
 from agora.domain.faults import ModelFault
 from tests.asking import NAMES, PRICES, asked, fault_of, model_of
 from tests.model_server import ModelServer
@@ -207,3 +207,23 @@ async def test_a_server_that_knows_no_limit_is_stopped(server: ModelServer, vend
     assert type(fault) is faults.OutputLimitError
     assert 16 < fault.spent.tokens_out < 40
     await until(lambda: server.hang_ups == 1)
+
+
+@BOTH
+@pytest.mark.parametrize(("has_relief", "requests"), [(False, 2), (True, 1)])
+async def test_a_long_wait_is_waited_only_where_nobody_else_could_be_asked(
+    server: ModelServer,
+    vendor: str,
+    has_relief: bool,
+    requests: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempts, "LONGEST_PAUSE_S", 0.5)
+    server.manner.retry_after = "1"
+    server.fail("429")
+    if has_relief:
+        with pytest.raises(faults.RateLimitedError):
+            await asked(server, vendor, has_relief=has_relief)
+    else:
+        await asked(server, vendor, has_relief=has_relief)
+    assert len(server.exchanges) == requests

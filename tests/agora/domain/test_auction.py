@@ -166,6 +166,18 @@ def test_a_decision_is_quick(experts: int, limit_s: float) -> None:
     assert sorted(times)[len(times) // 4] < limit_s
 
 
+def test_who_has_boasted_bids_with_what_outcomes_say_of_it() -> None:
+    state, ask = standings.empty(), Ask({"law": 1.0}, STAKES)
+    claims = Terms(claimed_p=0.95)
+    assert offer(state, "a", "m", ask, claims).p_success == 0.95
+    for number in range(100):
+        event = {"bidder": "a@m", "domain": "law", "right": number % 5 < 2, "claimed_p": 0.95}
+        state = standings.step(state, event | {"value_usd": 0.01, "second_score": 0.006})
+    doubted = offer(state, "a", "m", ask, claims)
+    assert doubted.p_success < 0.6
+    assert winner(doubted, bid("honest", 0.7)) == "honest"
+
+
 def priced(usd: float, tokens: float) -> float:
     return usd
 

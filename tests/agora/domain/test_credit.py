@@ -30,18 +30,18 @@ def test_the_honest_claim_pays_best() -> None:
     assert honest["credit"] > credit.START > liar["credit"]
 
 
-def test_a_boaster_is_out_when_its_credit_is_spent() -> None:
+def test_a_boaster_is_doubted_when_its_credit_is_spent() -> None:
     assert not credit.is_spent(after(0.9, 0.4, 15))
     assert credit.is_spent(after(0.9, 0.4, 100))
 
 
-def test_an_honest_bidder_with_a_dear_rival_is_not_put_out() -> None:
+def test_an_honest_bidder_with_a_dear_rival_is_not_doubted() -> None:
     unlucky = after(0.62, 0.6, 400, second_score=0.0066)
     assert unlucky["credit"] < 0
     assert not credit.is_spent(unlucky)
 
 
-def test_who_makes_no_claim_is_never_put_out() -> None:
+def test_who_makes_no_claim_is_never_doubted() -> None:
     assert not credit.is_spent(after(None, 0.2, 400))
 
 
@@ -49,8 +49,8 @@ def test_probes_are_not_paid_for() -> None:
     assert after(0.9, 0.4, 100, is_probe=True)["credit"] == credit.START
 
 
-def test_honest_probes_bring_a_bidder_back_and_boasts_do_not() -> None:
+def test_honest_claims_bring_a_bidder_back_and_boasts_do_not() -> None:
     spent = after(0.9, 0.4, 100)
-    assert credit.is_spent(after(0.8, 0.3, 40, spent, is_probe=True))
-    back = after(0.4, 0.4, 40, spent, is_probe=True)
+    assert credit.is_spent(after(0.8, 0.3, 400, spent))
+    back = after(0.4, 0.4, 200, spent, is_probe=True)
     assert not credit.is_spent(back) and back["credit"] == credit.PAROLE

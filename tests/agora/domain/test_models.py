@@ -151,7 +151,7 @@ def test_costs_follow_the_prices_and_the_cache(tmp_path: Path) -> None:
     model = catalogue(tmp_path).model("openai", "gpt-4o")
     assert model.spent(1_000_000, 100_000).cost_usd == pytest.approx(2.5 + 1.0)
     most = most_spent(model, 750_000, 100_000)
-    assert (most.tokens_in, most.cost_usd) == (1_000_000, pytest.approx(2.5 + 1.0))
+    assert most.tokens_in == 1_000_000 and most.cost_usd == pytest.approx(2.5 + 1.0)
     assert model.spent(1_000_000, 0, cached=400_000).cost_usd == pytest.approx(1.5 + 0.5)
     assert model.spent(10, 0, cached=99).cost_usd == pytest.approx(10 * 1.25 / 1e6)
 
