@@ -8,7 +8,11 @@
       |
     recall ----- the same question in the same scope ------------.
       |                                                          |
-    planning     domains, tools, one task                        |
+    planning     domains, tools; one task, or its parts ---.     |
+      |                                                    |     |
+      |            subtask, several at once (Send) <-------'     |
+      |               |      ^                                   |
+      |            joining --' the next ones, or others ---------|
       |                                                          |
     bidding <--- retry without the loser --.   nobody can -------|
       |                                    |                     |
@@ -31,12 +35,14 @@ from graphs.war_room import graph as war_room
 from nodes.bidding import bidding
 from nodes.execution import execution
 from nodes.intake import intake
+from nodes.joining import joining
 from nodes.planning import planning
 from nodes.pulse import pulse
 from nodes.recall import recall
 from nodes.reflection import reflection
 from nodes.rewriting import rewriting
-from nodes.states import TaskInput, TaskOutput, TaskState
+from nodes.states import SubtaskState, TaskInput, TaskOutput, TaskState
+from nodes.subtask import subtask
 
 graph = (
     StateGraph(TaskState, input_schema=TaskInput, output_schema=TaskOutput)
@@ -44,6 +50,8 @@ graph = (
     .add_node("pulse", pulse)
     .add_node("recall", recall)
     .add_node("planning", planning)
+    .add_node("subtask", subtask, input_schema=SubtaskState)
+    .add_node("joining", joining)
     .add_node("bidding", bidding)
     .add_node("execution", execution)
     .add_node("war_room", war_room.compile())
@@ -51,6 +59,6 @@ graph = (
     .add_node("rewriting", rewriting)
     .add_edge(START, "intake")
     .add_edge("pulse", "recall")
-    .add_edge("planning", "bidding")
+    .add_edge("subtask", "joining")
     .add_edge("war_room", "reflection")
 )

@@ -64,7 +64,7 @@ FROM act WHERE budgets.name = ANY(act.budgets)
 SPENT = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens,
        coalesce(bool_or(is_estimate), false) AS is_estimate
-FROM acts WHERE case_id = %s
+FROM acts WHERE case_id = ANY(%s)
 """
 TOTAL = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens
@@ -137,9 +137,9 @@ async def settle(
     await connection.execute(SETTLE, row)
 
 
-async def spent(connection: Rows, case_id: str) -> Row:
-    """Return what all acts of a case have cost: `cost_usd`, `tokens`, `is_estimate`."""
-    row = await (await connection.execute(SPENT, [case_id])).fetchone()
+async def spent(connection: Rows, *case_ids: str) -> Row:
+    """Return what all acts of these cases have cost: `cost_usd`, `tokens`, `is_estimate`."""
+    row = await (await connection.execute(SPENT, [list(case_ids)])).fetchone()
     assert row is not None
     return row
 

@@ -13,6 +13,7 @@ from nodes.states import TaskState
 FRESH: Json = {
     "is_alone": True,
     "plan": {},
+    "parts": None,
     "bids": [],
     "award": None,
     "attempts": 0,

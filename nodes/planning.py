@@ -1,15 +1,26 @@
-"""Planning stage: what kind of task this is, and whether it is done whole."""
+"""Planning stage: what kind of task this is, and whether it is done whole or in subtasks."""
+
+from typing import Literal
+
+from langgraph.types import Command
 
 from agora import team
+from agora.domain import plans
 from agora.domain.contracts import AgentTask
+from nodes.fanning import sent
 from nodes.stage import stage
 from nodes.states import TaskState
 
 
 @stage
-async def planning(state: TaskState) -> TaskState:
-    """Add the mix of domains, the tools of the workspace, and what is remembered of such tasks."""
+async def planning(state: TaskState) -> Command[Literal["bidding", "subtask"]]:
+    """Add domains, tools, what is remembered of such tasks, and the subtasks if it is split."""
     task = AgentTask.model_validate(state["task"])
-    plan = await team.current().answering.plan(task)
+    plan = await team.current().planning.plan(task, state["context"]["ends_at"])
     told = await team.current().remembering.recall(task)
-    return {"plan": plan, "context": state["context"] | {"tools": plan["tools"], "memories": told}}
+    context = state["context"] | {"tools": plan["tools"], "memories": told}
+    changes: TaskState = {"plan": plan, "context": context}
+    if plan["is_whole"]:
+        return Command(update=changes, goto="bidding")
+    first = plans.ready(plan["subtasks"], {})
+    return Command(update=changes, goto=sent(task, plan, first, {}, context))

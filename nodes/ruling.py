@@ -1,17 +1,30 @@
-"""Ruling stage: what the war room says."""
+"""Ruling stage: what the war room says, or a person where it cannot."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 
 from agora import team
+from agora.domain.contracts import AgentTask, Ruling
+from agora.team.meeting import asked_of_a_person, ruled_by_person
 from nodes.stage import stage
 from nodes.states import RoomState
 
 
 @stage
 async def ruling(state: RoomState) -> Command[Literal["__end__"]]:
-    """Weigh the votes into a ruling, and the ruling into an outcome."""
-    said, outcome = team.current().meeting.rule(state["seats"], state["votes"])
+    """Weigh the votes into a ruling, keep the minutes, and say what becomes of the task."""
+    meeting, task = team.current().meeting, AgentTask.model_validate(state["task"])
+    said = meeting.rule(state["table"], state["seats"], state["votes"], state.get("judge"))
+    if said.answer and not said.is_consensus and meeting.settings.asks_person:
+        said = _appealed(task, said)
+    said, outcome = await meeting.close(task, state["table"], state["seats"], said)
     ruled = {"ruling": said.as_json(), "outcome": outcome.as_json()}
     return Command(update=ruled, goto="__end__")
+
+
+def _appealed(task: AgentTask, said: Ruling) -> Ruling:
+    answer: Any = interrupt(asked_of_a_person(task, said))
+    decisions = answer.get("decisions") if isinstance(answer, dict) else None
+    first = decisions[0] if isinstance(decisions, list) and decisions else {}
+    return ruled_by_person(said, first if isinstance(first, dict) else {})

@@ -11,5 +11,13 @@ from nodes.states import RoomState
 async def seats(state: RoomState) -> RoomState:
     """Add the members, strongest first, and empty the table."""
     task = AgentTask.read(state["task"] | {"id": case.get().id})
-    found = await team.current().meeting.seat(task)
-    return {"task": task.as_json(), "seats": found, "votes": [], "ruling": None}
+    ends_at = (state.get("context") or {}).get("ends_at")
+    found, table = await team.current().meeting.open(task, ends_at)
+    return {
+        "task": task.as_json(),
+        "seats": found,
+        "table": table,
+        "votes": [],
+        "judge": None,
+        "ruling": None,
+    }

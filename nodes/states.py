@@ -6,6 +6,7 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict  # Python 3.11's own gives servers no schema
 
 from agora.domain.contracts import Json
+from agora.domain.plans import merged
 
 
 class TaskInput(TypedDict, total=False):
@@ -31,7 +32,8 @@ class TaskState(TaskInput, total=False):
     heard: str | None  # intake: the message that the task was made of
     is_alone: bool  # recall: False where the task rests on turns that it does not hold
     context: Json  # intake, then pulse and planning
-    plan: Json  # planning
+    plan: Json  # planning; joining, where a subtask has failed
+    parts: Annotated[Json | None, merged]  # subtask: what each has given, by its number
     bids: list[Json]  # bidding, best first
     award: Json | None  # bidding
     attempts: int  # execution: how many have failed
@@ -41,17 +43,29 @@ class TaskState(TaskInput, total=False):
     dropped: list[Json]  # reflection: experts whose success has dropped
 
 
-class RoomInput(TypedDict, total=False):
-    """What the war room is asked."""
+class SubtaskState(TypedDict, total=False):
+    """What one subtask is given; it adds to `parts` of the task graph alone."""
 
     task: Json
+    context: Json
+    known: list[str]  # results that it builds on
+    number: str
+
+
+class RoomInput(TypedDict, total=False):
+    """What the war room is asked; the task graph also says until when."""
+
+    task: Json
+    context: Json
 
 
 class RoomState(RoomInput, total=False):
-    """State of the war room; it shares `task`, `ruling` and `outcome` with the task graph."""
+    """State of the war room; `task`, `context`, `ruling`, `outcome` are also the task graph's."""
 
     seats: list[Json]  # seats: who sits, strongest first
-    votes: list[Json]  # vote: sealed answers so far
+    table: Json  # seats: when the meeting ends, who may judge, the domain
+    votes: list[Json]  # vote: sealed answers so far; evidence: what became of them
+    judge: Json | None  # judging: its choice
     ruling: Json | None  # ruling
     outcome: Json | None  # ruling
 

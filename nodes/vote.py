@@ -1,4 +1,4 @@
-"""Vote stage: one member after the other answers, unseen by the rest."""
+"""Vote stage: members answer unseen by the rest, as many at once as must be heard anyway."""
 
 from typing import Literal
 
@@ -6,19 +6,21 @@ from langgraph.types import Command
 
 from agora import team
 from agora.domain.contracts import AgentTask
-from agora.domain.council import LEAST_SEATS
 from nodes.stage import stage
 from nodes.states import RoomState
 from nodes.streaming import tell
 
 
 @stage
-async def vote(state: RoomState) -> Command[Literal["vote", "ruling"]]:
-    """Ask the next member, until no vote could change the winner any more."""
-    meeting, votes = team.current().meeting, state["votes"]
-    seat = meeting.next_seat(state["seats"], votes)
-    if seat is None or len(state["seats"]) < LEAST_SEATS:
-        return Command(goto="ruling")
-    task = AgentTask.model_validate(state["task"])
-    given = await meeting.ask(task, seat, len(votes), tell)
-    return Command(update={"votes": [*votes, given.as_json()]}, goto="vote")
+async def vote(state: RoomState) -> Command[Literal["vote", "evidence", "judging", "ruling"]]:
+    """Hear the next members; when no vote could change the winner, see what is still open."""
+    meeting, task = team.current().meeting, AgentTask.model_validate(state["task"])
+    table, seats, votes = state["table"], state["seats"], state["votes"]
+    heard = await meeting.hear(task, table, seats, votes, tell)
+    if len(heard) > len(votes) and meeting.is_undecided(table, seats, heard):
+        return Command(update={"votes": heard}, goto="vote")
+    changes = {"votes": heard}
+    if meeting.wants_evidence(table, seats, heard):
+        return Command(update=changes, goto="evidence")
+    wants_judge = meeting.wants_judge(table, seats, heard)
+    return Command(update=changes, goto="judging" if wants_judge else "ruling")

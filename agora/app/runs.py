@@ -17,6 +17,7 @@ from agora.domain.errors import ClaimHeldError, UsageError
 from graphs.improvement import graph as improvement
 from graphs.task import graph as task
 from graphs.war_room import graph as war_room
+from memory import tasks
 from memory.checkpoints import open_saver
 
 GRAPHS: dict[str, Any] = {"task": task, "improvement": improvement, "war_room": war_room}
@@ -69,6 +70,22 @@ class Runs:
         """Return whether there is any checkpoint of a thread, or a run announced on it."""
         state = await self.graphs["task"].aget_state(_config(thread_id))
         return state.created_at is not None or bool(await team.current().holding.stage(thread_id))
+
+    async def thread_of(self, task_id: str) -> str | None:
+        """Return the thread that a task was accepted on; None for a task that nobody knows."""
+        async with team.current().database.transaction() as connection:
+            known = await tasks.find(connection, task_id)
+        return str(known["thread_id"]) if known else None
+
+    async def task_state(self, task_id: str) -> Json | None:
+        """Return the last state of a task on its thread; None for one that nobody knows."""
+        thread_id = await self.thread_of(task_id)
+        if thread_id is None:
+            return None
+        async for state in self.graphs["task"].aget_state_history(_config(thread_id)):
+            if (state.values.get("task") or {}).get("id") == task_id:
+                return dict(state.values)
+        return None
 
     async def status(self, thread_id: str) -> Json:
         """Return what a thread has come to: done, waiting, failed or running."""

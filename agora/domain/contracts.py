@@ -56,6 +56,7 @@ class AgentTask(Contract):
     requires: tuple[str, ...] = ()  # capabilities a bidder must have
     tenant: str = "default"
     workspace: str | None = None  # the git work tree that documents and tools come from
+    split: bool | None = None  # into subtasks: yes, no, or (None) where that has paid off before
 
 
 class AgentContext(Contract):
@@ -151,21 +152,34 @@ class Vote(Contract):
     department: str
     family: str
     answer: str = ""
+    meaning: str = ""  # the form by which answers are compared
+    first: str | None = None  # what it had answered before it saw the others' arguments
     confidence: float = Field(default=0.0, ge=0, le=1)
+    argument: str = ""  # shown to others without its name
+    quotes: tuple[str, ...] = ()  # of the documents, word for word
     weight: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0
+    latency_s: float = 0.0
     error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return how standings know the member."""
+        return f"{self.expert}@{self.model}" if self.model else self.expert
 
 
 class Ruling(Contract):
-    """What the war room says."""
+    """What the war room says; without a consensus `answer` is what most weight stands behind."""
 
     answer: str
     confidence: float = Field(ge=0, le=1)
     votes: tuple[Vote, ...]
     is_consensus: bool
     reason: str
+    decided_by: Literal["vote", "evidence", "verifier", "judge", "person", "nobody"] = "nobody"
+    dissent: tuple[str, ...] = ()  # the other answers
+    calls: int = 0  # questions that models were asked
 
 
 class Opportunity(Contract):

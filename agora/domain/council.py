@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from math import exp, log
 
 from agora.domain.answers import normal_form
-from agora.domain.contracts import Ruling, Vote
+from agora.domain.contracts import Json, Ruling, Vote
 
 LEAST_SEATS, MOST_SEATS = 3, 5
 START_ANSWERS = 20.0
 """How many answers a seat's known accuracy is worth when its reputation starts."""
 FLOOR = 0.05
-"""Weight of every seat where nobody is right more often than not."""
+"""Weight of a seat that is wrong more often than not, yet better than chance …"""
+DOUBTED = 0.2
+"""… and below this it has none: who is right so seldom may mean to mislead."""
+DOMAIN_ANSWERS = 30.0
+"""How many answers in one domain a seat's reputation over all of them is worth."""
 GATE = 0.10
 """How far below the best a seat may stand when voting does worse than the best alone."""
 CHOICES = 4.0
@@ -33,6 +37,17 @@ class Reputation:
     def start(cls, p: float) -> "Reputation":
         """Return the reputation of one whose accuracy is known, worth 20 answers."""
         return cls(START_ANSWERS * p, START_ANSWERS * (1 - p))
+
+    def counted(self, record: Json, domain: str) -> "Reputation":
+        """Return it after the judged votes of a record of `ledger`, those of one domain first."""
+        own = Reputation(self.right + record["right"], self.wrong + record["wrong"])
+        cell = record["cells"].get(domain)
+        if cell is None:
+            return own
+        answers = cell["right"] + cell["wrong"]
+        p = (cell["right"] + DOMAIN_ANSWERS * own.p) / (answers + DOMAIN_ANSWERS)
+        total = own.right + own.wrong
+        return Reputation(total * p, total * (1 - p))
 
     def step(self, is_right: bool) -> "Reputation":
         """Return it after one more answer whose truth was shown."""
@@ -75,10 +90,10 @@ class Seating:
 
 
 def seat(candidates: Iterable[Seat], most: int = MOST_SEATS) -> Seating:
-    """Choose up to `most` members: first of other departments and families, then by standing.
+    """Choose up to `most` members: first of other models, families, departments; then by standing.
 
-    A family errs together, so it counts before the department. Raises ValueError unless 3 ≤
-    `most` ≤ 5.
+    A model errs with itself most of all, a family together, so they count before the department.
+    Raises ValueError unless 3 ≤ `most` ≤ 5.
     """
     if not LEAST_SEATS <= most <= MOST_SEATS:
         raise ValueError(f"a war room has {LEAST_SEATS} to {MOST_SEATS} seats, not {most}")
@@ -93,9 +108,10 @@ def _standing(one: Seat) -> tuple[float, float, str]:
     return (-one.p, -one.reputation.weight, one.name)
 
 
-def _likeness(one: Seat, chosen: Sequence[Seat]) -> tuple[int, int]:
+def _likeness(one: Seat, chosen: Sequence[Seat]) -> tuple[int, int, int]:
+    models = sum(one.model is not None and one.model == other.model for other in chosen)
     families = sum(one.family == other.family for other in chosen)
-    return (families, sum(one.department == other.department for other in chosen))
+    return (models, families, sum(one.department == other.department for other in chosen))
 
 
 def _note(chosen: Sequence[Seat]) -> str:
@@ -117,29 +133,39 @@ def gate(seats: Sequence[Seat], best_rate: float, vote_rate: float) -> tuple[Sea
 
 def weights(seats: Sequence[Seat]) -> dict[str, float]:
     """Return what each member's vote weighs; where none stands above one half, all the same."""
-    found = {one.name: one.reputation.weight for one in seats}
-    if max(found.values(), default=0.0) < FLOOR:
-        return dict.fromkeys(found, FLOOR)
-    return found
+    found = {one.name: _weigh(one.reputation) for one in seats}
+    return found if any(found.values()) else dict.fromkeys(found, FLOOR)
 
 
-def next_seat(seats: Sequence[Seat], votes: Sequence[Vote]) -> Seat | None:
-    """Return whom to ask next, strongest first; None when no more vote can change the winner."""
-    asked = {_name(vote) for vote in votes}
+def _weigh(reputation: Reputation) -> float:
+    return max(FLOOR, reputation.weight) if reputation.p >= DOUBTED else 0.0
+
+
+def next_seats(seats: Sequence[Seat], votes: Sequence[Vote]) -> list[Seat]:
+    """Return whom to ask next, strongest first; none when no more vote can change the winner.
+
+    All of them would be asked one after the other too, even if each agreed with the leader: so
+    they may be asked at once, and no call is made that stopping early would have spared.
+    """
+    asked = {vote.name for vote in votes}
     left = [one for one in seats if one.name not in asked]
     weigh = weights(seats)
-    open_weight = sum(weigh[one.name] for one in left)
     first, second = (*sorted(_tally(votes, weigh).values(), reverse=True), 0.0, 0.0)[:2]
-    if not left or first - second > open_weight:
-        return None
-    return left[0]
+    lead, still_open = first - second, sum(weigh[one.name] for one in left)
+    wave: list[Seat] = []
+    for one in left:
+        if lead > still_open + 1e-9:
+            break
+        wave.append(one)
+        lead, still_open = lead + weigh[one.name], still_open - weigh[one.name]
+    return wave
 
 
 def rule(seats: Sequence[Seat], votes: Sequence[Vote], threshold: float = 0.6) -> Ruling:
     """Return the weighted vote's answer, as its strongest supporter wrote it.
 
-    Confidence is the posterior of the winner; from `threshold` on it is a consensus. Members
-    without a valid answer have no weight.
+    Confidence is the posterior of the winner; from `threshold` on it is a consensus, and so it is
+    where all who were heard agree. Members without a valid answer have no weight.
     """
     weigh = weights(seats)
     tally = _tally(votes, weigh)
@@ -149,33 +175,33 @@ def rule(seats: Sequence[Seat], votes: Sequence[Vote], threshold: float = 0.6) -
         return Ruling(answer="", confidence=0.0, votes=weighed, is_consensus=False, reason=said)
     winner = max(tally, key=tally.__getitem__)  # of equals the first: the strongest member's
     confidence = _posterior(winner, seats, votes)
+    is_agreed = len(tally) == 1 and all(map(_form, votes))
+    answers = {_form(vote): vote.answer for vote in reversed(votes) if _form(vote)}
+    is_consensus = confidence >= threshold or is_agreed
     return Ruling(
-        answer=next(vote.answer for vote in votes if _form(vote) == winner),
+        answer=answers[winner],
         confidence=confidence,
         votes=weighed,
-        is_consensus=confidence >= threshold,
-        reason=_reason(winner, votes, tally, confidence, threshold),
+        is_consensus=is_consensus,
+        reason=_reason(winner, votes, confidence) + _lack(is_consensus, threshold),
+        dissent=tuple(answer for form, answer in reversed(answers.items()) if form != winner),
     )
 
 
-def _name(vote: Vote) -> str:
-    return f"{vote.expert}@{vote.model}" if vote.model else vote.expert
-
-
 def _form(vote: Vote) -> str:
-    """Return the normal form of a vote's answer; "" where it has none."""
-    return "" if vote.error else normal_form(vote.answer)
+    """Return what a vote's answer means; "" where it has none."""
+    return "" if vote.error else vote.meaning or normal_form(vote.answer)
 
 
 def _weight(vote: Vote, weigh: dict[str, float]) -> float:
-    return weigh.get(_name(vote), 0.0) if _form(vote) else 0.0
+    return weigh.get(vote.name, 0.0) if _form(vote) else 0.0
 
 
 def _tally(votes: Sequence[Vote], weigh: dict[str, float]) -> dict[str, float]:
     tally: dict[str, float] = {}
     for vote in votes:
         if form := _form(vote):
-            tally[form] = tally.get(form, 0.0) + weigh.get(_name(vote), 0.0)
+            tally[form] = tally.get(form, 0.0) + weigh.get(vote.name, 0.0)
     return tally
 
 
@@ -184,19 +210,20 @@ def _posterior(winner: str, seats: Sequence[Seat], votes: Sequence[Vote]) -> flo
     p = {one.name: one.reputation.p for one in seats}
     evidence: dict[str, float] = {}
     for vote in votes:
-        if (form := _form(vote)) and _name(vote) in p:
-            odds = p[_name(vote)] / (1 - p[_name(vote)])
+        if (form := _form(vote)) and vote.name in p:
+            odds = p[vote.name] / (1 - p[vote.name])
             evidence[form] = evidence.get(form, 0.0) + log(odds * (CHOICES - 1))
     unseen = max(0.0, CHOICES - len(evidence))
     return exp(evidence.get(winner, 0.0)) / (sum(map(exp, evidence.values())) + unseen)
 
 
-def _reason(
-    winner: str, votes: Sequence[Vote], tally: dict[str, float], confidence: float, threshold: float
-) -> str:
+def _reason(winner: str, votes: Sequence[Vote], confidence: float) -> str:
     valid = [vote for vote in votes if _form(vote)]
     agree = sum(_form(vote) == winner for vote in valid)
     said = f"{agree} of {len(valid)} valid answers agree, confidence {confidence:.2f}"
-    if len(votes) > len(valid):
-        said += f", {len(votes) - len(valid)} gave none"
-    return said if confidence >= threshold else f"{said}, needed {threshold:.2f}: no consensus"
+    silent = len(votes) - len(valid)
+    return f"{said}, {silent} gave none" if silent else said
+
+
+def _lack(is_consensus: bool, threshold: float) -> str:
+    return "" if is_consensus else f", needed {threshold:.2f}: no consensus"

@@ -105,3 +105,9 @@ def _declined(question: str, count: int) -> AgentOutcome:
     if has_side_effects(question):
         sentence = f"This asks for something to be done; I only quote from the {looked} I have."
     return AgentOutcome(status="declined", answer=sentence, expert=EXPERT)
+
+
+def says(documents: Sequence[Document], quote: str) -> bool:
+    """Return whether a document has these words in this order, however its lines are broken."""
+    wanted = " ".join(quote.split())
+    return any(wanted in " ".join(document.text.split()) for document in documents)

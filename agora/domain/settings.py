@@ -191,6 +191,30 @@ class SandboxSettings(_Section):
     test_timeout_s: float = Field(gt=0)
 
 
+class RoomSettings(_Section):
+    """Caps of a war room, and how sure it must be; seconds and USD."""
+
+    seats: int = Field(ge=3, le=5)
+    threshold: float = Field(gt=0, lt=1)
+    calls: int = Field(ge=3)
+    usd: float = Field(ge=0)
+    member_s: float = Field(gt=0)
+    deadline_s: float = Field(gt=0)
+    evidence: bool
+    asks_person: bool
+    audits: bool
+    keep_s: float = Field(gt=0)
+
+
+class PlanSettings(_Section):
+    """When a task is split, and how its subtasks are done; seconds."""
+
+    at_once: int = Field(ge=1, le=10)
+    most_at_once: int = Field(ge=1, le=10)
+    subtask_s: float = Field(gt=0)
+    subtasks: int = Field(ge=2, le=50)
+
+
 class StageSettings(_Section):
     """How long a run holds its thread without a sign of life, in seconds."""
 
@@ -224,6 +248,8 @@ class Settings(_Section):
     scout: ScoutSettings
     repair: RepairSettings
     sandbox: SandboxSettings
+    room: RoomSettings
+    plan: PlanSettings
     stage: StageSettings
     worker: WorkerSettings
 

@@ -22,6 +22,7 @@ from agora.team.asking import Asking
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
 from agora.team.judging import Judging
@@ -29,11 +30,14 @@ from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
+from agora.team.minutes import Minutes
+from agora.team.planning import Planning
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
+from agora.team.seating import Seating
 from agora.team.stream import Stream
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
@@ -60,6 +64,7 @@ class Team:
     remembering: Remembering
     scouting: Scouting
     answering: Answering
+    planning: Planning
     meeting: Meeting
     learning: Learning
     calibrating: Calibrating
@@ -89,6 +94,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     judging = Judging(settings.memory, asking, market)
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
+    answering = Answering(settings, database, asking, market, library, tooling)
+    learning = Learning(settings, database, market, recalling, remembering, watching)
     return Team(
         settings=settings,
         clock=clock,
@@ -101,16 +108,30 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         recalling=recalling,
         remembering=remembering,
         scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
-        answering=Answering(settings, database, asking, market, library, tooling),
-        meeting=Meeting(asking, market, library),
+        answering=answering,
+        planning=Planning(settings.plan, database, answering, asking, market, learning),
+        meeting=_meeting(settings, database, acting, asking, market, library),
+        learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
-        learning=Learning(settings, database, market, recalling, remembering, watching),
         tooling=tooling,
         watching=watching,
         changing=changing,
         repairing=Repairing(settings, acting, watching, changing, clock),
     )
+
+
+def _meeting(
+    settings: Settings,
+    database: Database,
+    acting: Acting,
+    asking: Asking,
+    market: Market,
+    library: Library,
+) -> Meeting:
+    hearing = Hearing(settings.room, database, asking, market, library, market.clock)
+    seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
+    return Meeting(settings.room, database, seating, hearing, minutes)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

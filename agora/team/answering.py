@@ -84,13 +84,11 @@ class Answering:
         )
 
     async def plan(self, task: AgentTask) -> Json:
-        """Return the task's domains, the tools at hand, and that it is done whole."""
+        """Return the task's domains and the tools at hand."""
         tools = await self.tooling.of(task.workspace) if task.workspace else []
         return {
             "mix": self.market.mix(task),
             "tools": [tool.name for tool in tools],
-            "is_whole": True,
-            "reason": "no decomposition was asked for, and none has paid off for its kind yet",
         }
 
     async def execute(

@@ -99,7 +99,7 @@ class Judging:
     async def _is_same(
         self, task: AgentTask, judge: Bidder, one: str, other: str, number: int
     ) -> bool:
-        text = prompts.load("same").render(first=one, second=other)
+        text = prompts.load("same_question").render(first=one, second=other)
         said = await self._ask(task, judge, text, Same, number)
         return isinstance(said, Same) and said.same
 

@@ -34,7 +34,8 @@ class Learning:
     ) -> AgentOutcome:
         """Store how a task turned out and tell the stream, once; keep a good answer."""
         async with self.database.transaction() as connection:
-            spent = await acts.spent(connection, task.id)
+            parts = [part["id"] for part in (state.get("parts") or {}).values()]
+            spent = await acts.spent(connection, task.id, *parts)
             outcome = outcome.but(**spent)
             is_first = await tasks.close(connection, task.id, outcome)
             if is_first:

@@ -1,168 +1,256 @@
-"""Meeting: the war room. Who sits, what each member says unseen by the others, what is ruled."""
+"""Meeting: the war room. Who is asked next, when it is enough, what is ruled, what is kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta
 
-from pydantic import BaseModel, Field, ValidationError
+from agora.domain import council, meaning
+from agora.domain.contracts import AgentOutcome, AgentTask, Json, Ruling, Vote
+from agora.domain.council import LEAST_SEATS, Seat
+from agora.domain.errors import UsageError
+from agora.domain.settings import RoomSettings
+from agora.team.acting import case, standing_alone
+from agora.team.hearing import Hearing, Session, Tell, is_unclear
+from agora.team.minutes import Minutes, meaning_of
+from agora.team.seating import Seating, as_json, seats_of
+from memory import events
+from memory.database import Database
 
-import prompts
-from agora.domain import council, standings
-from agora.domain.auction import Offer
-from agora.domain.contracts import (
-    AgentOutcome,
-    AgentTask,
-    Json,
-    Ruling,
-    Vote,
-)
-from agora.domain.council import LEAST_SEATS, Reputation, Seat
-from agora.domain.errors import RefusedError
-from agora.domain.faults import ModelFault
-from agora.domain.replies import Reply
-from agora.team.asking import Asking
-from agora.team.library import Library
-from agora.team.market import Market
-
-
-class Sealed(BaseModel):
-    """What a member writes into its envelope."""
-
-    answer: str = Field(min_length=1)
-    confidence: float = Field(ge=0, le=1)
-    argument: str = ""
+MORE_SEATS = "set OLLAMA_HOST or OPENAI_API_KEY, or declare experts in prompts/experts"
 
 
 @dataclass(frozen=True)
 class Meeting:
     """War rooms."""
 
-    asking: Asking
-    market: Market
-    library: Library
+    settings: RoomSettings
+    database: Database
+    seating: Seating
+    hearing: Hearing
+    minutes: Minutes
 
-    async def seat(self, task: AgentTask) -> list[Json]:
-        """Return who sits, strongest first: other departments and families before standing."""
-        mix = self.market.mix(task)
-        offers, _ = await self.market.offers(task, {"mix": mix})
-        able = {offer.name: offer for offer in offers if not offer.barred}
-        state = await self.market.standings()
-        candidates = [
-            _seat(bidder, able[bidder.name], state, mix)
-            for bidder in await self.market.bidders()
-            if bidder.model is not None and bidder.name in able
-        ]
-        return [_as_json(one) for one in council.seat(candidates).seats]
+    async def open(self, task: AgentTask, ends_at: str | None) -> tuple[list[Json], Json]:
+        """Return who sits, strongest first, and the table: its end, its outsider, its domain."""
+        await self.minutes.close_channels(timedelta(seconds=self.settings.keep_s))
+        seated = await self.seating.seat(task)
+        last = self.hearing.clock() + timedelta(seconds=self.settings.deadline_s)
+        if ends_at:
+            last = min(last, datetime.fromisoformat(ends_at))
+        table = {
+            "ends_at": last.isoformat(),
+            "outsider": as_json(seated.outsider) if seated.outsider else None,
+            "note": seated.note,
+            "domain": seated.domain,
+            "seated": seated.found,
+        }
+        seats = [as_json(one) for one in seated.seats]
+        names = [one.name for one in seated.seats]
+        await self._tell("room.opened", {"task": task.text, "seats": names, "note": seated.note})
+        return seats, table
 
-    def next_seat(self, seats: Sequence[Json], votes: Sequence[Json]) -> Json | None:
-        """Return whom to ask next; None when nobody is left who could change the winner.
+    async def hear(
+        self, task: AgentTask, table: Json, seats: Sequence[Json], votes: Sequence[Json], tell: Tell
+    ) -> list[Json]:
+        """Return the votes after those who must be heard next; the same ones when it is enough."""
+        sitting, given = seats_of(seats), votes_of(votes)
+        wave = council.next_seats(sitting, given)
+        if not wave or table["seated"] < LEAST_SEATS:
+            return list(votes)
+        # Should all of them hang, one wave for each of the others must still find time.
+        shares = len(sitting) - len(given) - len(wave) + 3
+        session = await self.hearing.session(task, table["ends_at"], shares)
+        wave = wave[: max(0, session.calls)]
+        if not wave or self._is_late(table):
+            return list(votes)
+        heard = await self.hearing.votes(session, wave, len(given), tell)
+        given = await self._compared(task, table, sitting, [*given, *heard])
+        await self._tell("room.voted", *map(_shown, given[-len(wave) :]))
+        return [vote.as_json() for vote in given]
 
-        However clear it seems, so many are heard as a war room needs.
+    def is_undecided(self, table: Json, seats: Sequence[Json], votes: Sequence[Json]) -> bool:
+        """Return whether a vote that is still out could change the winner."""
+        left = council.next_seats(seats_of(seats), votes_of(votes))
+        return bool(left) and not self._is_late(table)
+
+    def _is_late(self, table: Json) -> bool:
+        return self.hearing.clock() >= datetime.fromisoformat(table["ends_at"])
+
+    async def _compared(
+        self, task: AgentTask, table: Json, seats: Sequence[Seat], votes: list[Vote]
+    ) -> list[Vote]:
+        """Return the votes with one meaning where they say the same in other words."""
+        session = await self.hearing.session(task, table["ends_at"], 3)
+        if not is_unclear(votes) or session.calls < 1 or self._is_late(table):
+            return votes
+        outsider = table["outsider"]
+        asked = seats_of([outsider])[0] if outsider else seats[0]
+        return await self.hearing.compared(session, asked, votes, len(votes))
+
+    def wants_evidence(self, table: Json, seats: Sequence[Json], votes: Sequence[Json]) -> bool:
+        """Return whether members disagree too much to rule, and there is time to hear why."""
+        given = votes_of(votes)
+        answers = {vote.meaning for vote in given if not vote.error}
+        ruling = council.rule(seats_of(seats), given, self.settings.threshold)
+        is_open = len(answers) > 1 and not ruling.is_consensus
+        return self.settings.evidence and is_open and not self._is_late(table)
+
+    async def argue(
+        self, task: AgentTask, table: Json, seats: Sequence[Json], votes: Sequence[Json], tell: Tell
+    ) -> list[Json]:
+        """Return the votes after every heard member has seen all arguments, without names."""
+        given = votes_of(votes)
+        valid = {vote.name for vote in given if not vote.error}
+        wave = [one for one in seats_of(seats) if one.name in valid]
+        session = await self.hearing.session(task, table["ends_at"], 2)
+        wave = wave[: max(0, session.calls)]
+        if not wave:
+            return list(votes)
+        tell("evidence", members=len(wave))
+        second = {v.name: v for v in await self.hearing.second_votes(session, wave, given, tell)}
+        argued = [second.get(vote.name, vote) for vote in given]
+        argued = await self._compared(task, table, wave, argued)
+        await self._tell("room.argued", *map(_shown, argued))
+        return [vote.as_json() for vote in argued]
+
+    def wants_judge(self, table: Json, seats: Sequence[Json], votes: Sequence[Json]) -> bool:
+        """Return whether an outsider should choose: nobody's answer is likely enough."""
+        if not table["outsider"] or self._is_late(table):
+            return False
+        ruling = council.rule(seats_of(seats), votes_of(votes), self.settings.threshold)
+        return bool(ruling.answer) and not ruling.is_consensus
+
+    async def judge(
+        self, task: AgentTask, table: Json, votes: Sequence[Json], tell: Tell
+    ) -> Json | None:
+        """Return the choice of a judge whose family is not at the table; None without one."""
+        session = await self.hearing.session(task, table["ends_at"], 1)
+        if session.calls < 1:
+            return None
+        outsider = seats_of([table["outsider"]])[0]
+        vote = await self.hearing.judged(session, outsider, votes_of(votes), tell)
+        await self._tell("room.judged", _shown(vote))
+        return vote.as_json()
+
+    def rule(
+        self, table: Json, seats: Sequence[Json], votes: Sequence[Json], judge: Json | None
+    ) -> Ruling:
+        """Return the ruling; a judge is heard as one more member of its own standing."""
+        if table["seated"] < LEAST_SEATS:
+            return _too_few(table["seated"])
+        given, sitting = votes_of(votes), seats_of(seats)
+        if judge:
+            given, sitting = (
+                [*given, *votes_of([judge])],
+                [*sitting, *seats_of([table["outsider"]])],
+            )
+        ruling = council.rule(sitting, given, self.settings.threshold)
+        by = "judge" if judge else "evidence" if any(v.first for v in given) else "vote"
+        return ruling.but(decided_by=by if ruling.is_consensus else "nobody")
+
+    async def close(
+        self, task: AgentTask, table: Json, seats: Sequence[Json], ruling: Ruling
+    ) -> tuple[Ruling, AgentOutcome]:
+        """Keep the minutes, once, and return the ruling with the outcome that follows from it."""
+        spent = await self.minutes.spent(task.id)
+        ruling = ruling.but(calls=spent["calls"])
+        await self.minutes.keep(task, table["domain"], seats, ruling, spent)
+        if ruling.decided_by == "person":
+            await self.learn(task.id, ruling.answer)
+        return ruling, _outcome(ruling, spent)
+
+    async def learn(
+        self, room_id: str, truth: str | None = None, *, is_right: bool = False
+    ) -> bool:
+        """Count for each member whether it was right, once; return False if that was done before.
+
+        `truth` is an answer known to be right; without one `is_right` says whether the ruling
+        was. Who was not heard is asked now: heard only where others differ, the last seats would
+        be judged on hard questions alone. Raises UsageError for a meeting that nobody knows.
         """
-        if len(votes) < min(LEAST_SEATS, len(seats)):
-            return seats[len(votes)]
-        found = council.next_seat(_seats(seats), [Vote.model_validate(vote) for vote in votes])
-        return _as_json(found) if found else None
+        room = await self.minutes.find(room_id)
+        if room is None:
+            raise UsageError(f"there is no ruling of a room {room_id}", "agora log show")
+        task = AgentTask.model_validate(room["minutes"]["task"])
+        ruled = meaning_of(Ruling.model_validate(room["minutes"]["ruling"]))
+        form = ruled if is_right else None
+        if truth is not None:
+            form = meaning.meaning(truth, meaning.options(task.text))
+        is_news = room["judged_at"] is None
+        late = await self._audited(task, room) if form and is_news and self.settings.audits else []
+        return await self.minutes.learn(room, late, form)
 
-    async def ask(
-        self, task: AgentTask, seat: Json, ordinal: int, tell: Callable[..., None]
-    ) -> Vote:
-        """Return one member's sealed vote; a member that fails loses it, not the meeting."""
-        one = _seats([seat])[0]
-        blank = Vote(
-            expert=one.expert, model=one.model, department=one.department, family=one.family
-        )
-        tell("vote", expert=one.name)
-        try:
-            reply = await self._reply(task, one, ordinal)
-            said = Sealed.model_validate_json(reply.text)
-        except (ModelFault, RefusedError) as error:
-            return blank.but(error=str(error))
-        except ValidationError as error:
-            return blank.but(error=f"wrote no valid vote ({error.errors()[0]['msg']})")
-        return blank.but(
-            answer=said.answer,
-            confidence=said.confidence,
-            cost_usd=reply.cost_usd,
-            tokens=reply.tokens_in + reply.tokens_out,
-        )
+    async def _audited(self, task: AgentTask, room: Json) -> list[Vote]:
+        """Return what the members would have said who were not heard."""
+        votes = votes_of(room["minutes"]["ruling"]["votes"])
+        heard = {vote.name for vote in votes}
+        left = [one for one in seats_of(room["minutes"]["seats"]) if one.name not in heard]
+        if not left:
+            return []
+        ends_at = self.hearing.clock() + timedelta(seconds=self.settings.member_s)
+        session = Session(task, ends_at.isoformat(), len(left), self.settings.usd)
+        with standing_alone(task.id, "audit"):
+            return await self.hearing.votes(session, left, 0, lambda *_, **__: None)
 
-    async def _reply(self, task: AgentTask, seat: Seat, ordinal: int) -> Reply:
-        bidder = await self.market.bidder(seat.name)
-        found = await self.library.passages(task)
-        evidence = "\n\n".join(f"{one.path}:{one.line}\n{one.text}" for one in found)
-        messages = [
-            {"role": "system", "content": bidder.expert.system},
-            {
-                "role": "user",
-                "content": prompts.load("vote").render(task=task.text, evidence=evidence),
-            },
-        ]
-        return await self.asking.ask(task, bidder, messages, ordinal=ordinal, schema=Sealed)
-
-    def rule(self, seats: Sequence[Json], votes: Sequence[Json]) -> tuple[Ruling, AgentOutcome]:
-        """Return the ruling and the outcome that follows from it; too few votes rule nothing."""
-        given = [Vote.model_validate(vote) for vote in votes]
-        if len(seats) < LEAST_SEATS:
-            return _too_few(len(seats))
-        ruling = council.rule(_seats(seats), given)
-        return ruling, _outcome(ruling)
+    async def _tell(self, kind: str, *bodies: Json) -> None:
+        here = case.get()
+        async with self.database.transaction() as connection:
+            for body in bodies:
+                await events.publish(connection, here.correlation_id, kind, body)
 
 
-def _seat(bidder: Any, offer: Offer, state: Json, mix: dict[str, float]) -> Seat:
-    q, _ = standings.p_success(state, bidder.name, mix, offer.overlap)
-    return Seat(
-        expert=bidder.expert.name,
-        model=bidder.model.name,
-        department=bidder.expert.department,
-        family=bidder.model.family,
-        p=q,
-        reputation=Reputation.start(q),
-    )
-
-
-def _as_json(seat: Seat) -> Json:
+def asked_of_a_person(task: AgentTask, ruling: Ruling) -> Json:
+    """Return what a person is shown who shall rule where the meeting cannot."""
     return {
-        "expert": seat.expert,
-        "model": seat.model,
-        "department": seat.department,
-        "family": seat.family,
-        "p": seat.p,
-        "right": seat.reputation.right,
-        "wrong": seat.reputation.wrong,
+        "question": task.text,
+        "leading": ruling.answer,
+        "others": list(ruling.dissent),
+        "reason": ruling.reason,
+        "room": task.id,
     }
 
 
-def _seats(rows: Sequence[Json]) -> list[Seat]:
-    return [
-        Seat(
-            row["expert"],
-            row["model"],
-            row["department"],
-            row["family"],
-            row["p"],
-            Reputation(row["right"], row["wrong"]),
-        )
-        for row in rows
-    ]
+def ruled_by_person(ruling: Ruling, decision: Json) -> Ruling:
+    """Return the ruling after a person's word: approve the leading answer, edit it, or reject."""
+    answers = {"approve": ruling.answer, "edit": str(decision.get("answer") or "").strip()}
+    if not (answer := answers.get(decision.get("type", ""))):
+        return ruling.but(reason=f"{ruling.reason}; a person has not ruled either")
+    others = [one for one in (ruling.answer, *ruling.dissent) if one and one != answer]
+    return ruling.but(
+        answer=answer,
+        confidence=1.0,
+        is_consensus=True,
+        reason="a person has ruled",
+        decided_by="person",
+        dissent=others,
+    )
 
 
-def _too_few(seats: int) -> tuple[Ruling, AgentOutcome]:
+def votes_of(rows: Sequence[Json]) -> list[Vote]:
+    """Return the votes that a state holds."""
+    return [Vote.model_validate(row) for row in rows]
+
+
+def _shown(vote: Vote) -> Json:
+    return vote.as_json() | {"expert": vote.name}
+
+
+def _too_few(seats: int) -> Ruling:
     said = f"a war room needs {LEAST_SEATS} experts on models, and only {seats} can bid"
-    hint = "set OLLAMA_HOST or OPENAI_API_KEY, or declare experts in prompts/experts"
-    ruling = Ruling(answer="", confidence=0.0, votes=(), is_consensus=False, reason=said)
-    return ruling, AgentOutcome(status="failed", error=said, hint=hint)
+    return Ruling(answer="", confidence=0.0, votes=(), is_consensus=False, reason=said)
 
 
-def _outcome(ruling: Ruling) -> AgentOutcome:
+def _outcome(ruling: Ruling, spent: Json) -> AgentOutcome:
     winner = next((vote for vote in ruling.votes if vote.answer == ruling.answer), None)
+    error = f"the war room found no consensus: {ruling.reason}"
     return AgentOutcome(
-        status="answered" if ruling.answer and ruling.is_consensus else "failed",
+        status="answered" if ruling.is_consensus else "failed",
         answer=ruling.answer if ruling.is_consensus else "",
         confidence=ruling.confidence,
-        error=None if ruling.is_consensus else f"the war room found no consensus: {ruling.reason}",
+        error=None if ruling.is_consensus else error if ruling.votes else ruling.reason,
+        hint="" if ruling.votes else MORE_SEATS,
         expert="war_room",
         model=winner.model if winner else None,
-        cost_usd=sum(vote.cost_usd for vote in ruling.votes),
-        tokens=sum(vote.tokens for vote in ruling.votes),
+        cost_usd=spent["cost_usd"],
+        tokens=spent["tokens"],
+        latency_s=sum(vote.latency_s for vote in ruling.votes),
     )

@@ -110,6 +110,7 @@ class Recalling:
     def _is_worth_keeping(self, outcome: AgentOutcome) -> bool:
         # What a tool has said holds for that moment, and nobody vouches for where it came from.
         is_plain = outcome.status == "answered" and not outcome.cached and not outcome.tool_calls
+        is_plain = is_plain and not outcome.error  # some part of it has failed
         is_sure = outcome.confidence >= self.settings.least_confidence
         return is_plain and (is_sure or outcome.expert == LIBRARIAN.name)
 

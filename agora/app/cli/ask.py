@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agora.app.cli import output
+from agora.app.cli import explain, output, rooms
 
 _thread: list[str | None] = [None]
 
@@ -32,7 +32,10 @@ def ask(
     workspace: Annotated[
         Path | None, typer.Option(help="Git work tree to read; the current folder's by default.")
     ] = None,
-    verbose: Annotated[bool, typer.Option("-v", help="Show every bid.")] = False,
+    split: Annotated[
+        bool | None, typer.Option("--split/--whole", help="Into subtasks, or not; else as it fits.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", help="Show every bid, vote and subtask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Ask the team; the best bid answers."""
@@ -44,6 +47,7 @@ def ask(
         "policy": policy,
         "tenant": tenant,
         "deadline_s": deadline,
+        "split": split,
         "domain": domain,
         "labels": ["private"] if private else [],
         "workspace": str(workspace) if workspace else None,
@@ -65,7 +69,18 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
             tell = stack.enter_context(output.progress("asking"))
             hear = _Hearing(tell, stack.close, not as_json and sys.stdout.isatty())
             state = await running.start("task", given, thread_id, hear)
+        if (await running.status(thread_id))["status"] == "waiting":
+            return _waiting(state["task"]["id"], thread_id, as_json)
         return _report(state, thread_id, verbose, as_json, hear.written)
+
+
+def _waiting(task_id: str, thread_id: str, as_json: bool) -> int:
+    hint = f"agora room {task_id} --rule ANSWER"
+    if as_json:
+        output.show_json({"status": "waiting", "task_id": task_id, "thread_id": thread_id})
+    else:
+        output.note(f"agora: the war room leaves the ruling to you\n  {hint}")
+    return 3
 
 
 def _check(fields: output.Json) -> None:
@@ -105,6 +120,15 @@ def _said(piece: output.Json) -> str:
             return f"{piece['expert']} is answering"
         case "vote":
             return f"war room: {piece['expert']} is voting"
+        case "voted":
+            said = piece["error"] or f"{piece['tokens']} tokens, {piece['cost_usd']:.4f} USD"
+            return f"war room: {piece['expert']} has voted ({said})"
+        case "evidence":
+            return f"war room: {piece['members']} members see each other's arguments"
+        case "judge":
+            return f"war room: {piece['expert']} is judging"
+        case "subtask":
+            return f"subtask {piece['id'].partition('.')[2]}: {piece['text'][:60]}"
         case "tool":
             return f"{piece['expert']} calls {piece['name']}"
     return ""
@@ -119,6 +143,10 @@ def _report(state: output.Json, thread_id: str, verbose: bool, as_json: bool, wr
         _print(outcome, thread_id, written)
         if verbose and bids:
             _print_bids(bids)
+        if verbose and state.get("ruling"):
+            rooms.show_votes(state["ruling"])
+        if verbose and state.get("parts"):
+            explain.show_parts(state)
     return {"answered": 0, "refused": 4}.get(outcome["status"], 1)
 
 
@@ -131,6 +159,7 @@ def _plain(
     told |= {"task_id": state["task"]["id"], "cached": outcome["cached"]}
     told |= {"cost_is_estimate": outcome["is_estimate"], "tried": state.get("tried") or []}
     told |= {"confidence": outcome["confidence"], "ruling": state.get("ruling")}
+    told |= {"plan": state.get("plan") or None, "parts": state.get("parts") or None}
     if outcome["status"] != "answered":
         error = {"code": outcome["status"], "message": outcome["error"] or outcome["answer"]}
         told |= {"error": error | {"hint": outcome["hint"]}}

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agora.domain import council
 from agora.domain.contracts import Ruling, Vote
-from agora.domain.council import Reputation, Seat, gate, next_seat, rule, seat, weights
+from agora.domain.council import Reputation, Seat, gate, next_seats, rule, seat, weights
 
 DEPARTMENTS = ("Strategy", "ML", "Risk", "Knowledge", "Law")
 
@@ -33,8 +32,8 @@ def vote(one: Seat, answer: str, error: str | None = None) -> Vote:
 
 def meet(seats: tuple[Seat, ...], answers: dict[str, str]) -> tuple[list[Vote], Ruling]:
     votes: list[Vote] = []
-    while (one := next_seat(seats, votes)) is not None:
-        votes.append(vote(one, answers[one.name]))
+    while wave := next_seats(seats, votes):
+        votes += [vote(one, answers[one.name]) for one in wave]
     return votes, rule(seats, votes)
 
 
@@ -77,6 +76,27 @@ def test_equals_outvote_the_first_and_stop_when_decided() -> None:
     answers = dict(zip((one.name for one in seats), "abbbc", strict=True))
     votes, ruling = meet(seats, answers)
     assert ruling.answer == "b" and len(votes) == 4
+
+
+@given(
+    st.lists(st.floats(0.05, 0.95), min_size=3, max_size=5),
+    st.lists(st.sampled_from(["a", "b", ""]), min_size=5, max_size=5),
+)
+def test_asking_at_once_asks_nobody_whom_asking_in_turn_would_spare(
+    accuracies: list[float], said: list[str]
+) -> None:
+    seats = table(*accuracies)
+    answers = {one.name: answer for one, answer in zip(seats, said, strict=False)}
+    at_once, _ = meet(seats, answers)
+    in_turn: list[Vote] = []
+    while wave := next_seats(seats, in_turn):
+        in_turn.append(vote(wave[0], answers[wave[0].name]))
+    assert at_once == in_turn
+
+
+def test_who_is_right_less_often_than_chance_has_no_weight() -> None:
+    seats = table(0.7, 0.6, 0.05)
+    assert list(weights(seats).values())[2] == 0
 
 
 def test_a_weak_table_votes_with_equal_weights() -> None:
@@ -175,6 +195,6 @@ def test_stopping_early_never_changes_the_winner(accuracies: list[float], said: 
 def test_who_has_voted_is_not_asked_again() -> None:
     seats = table(0.7, 0.7, 0.7)
     votes = [vote(seats[0], "a"), vote(seats[1], "b")]
-    assert next_seat(seats, votes) == seats[2]
-    assert next_seat(seats, [*votes, vote(seats[2], "c")]) is None
-    assert council.next_seat((), []) is None
+    assert next_seats(seats, votes) == [seats[2]]
+    assert next_seats(seats, [*votes, vote(seats[2], "c")]) == []
+    assert next_seats((), []) == []
