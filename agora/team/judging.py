@@ -62,10 +62,13 @@ class Judging:
     asking: Asking
     market: Market
 
-    async def judge(self) -> Bidder | None:
-        """Return whose model compares: local before cloud, then the cheapest; None without any."""
-        able = [one for one in await self.market.bidders() if one.model]
-        return min(able, key=_price, default=None)
+    async def has_models(self) -> bool:
+        """Return whether there may be a judge at all."""
+        return bool((await self.market.models()).models)
+
+    async def judge(self, task: AgentTask) -> Bidder | None:
+        """Return whose model compares, the first that the market has for small jobs, or None."""
+        return next(iter(await self.market.clerks(task)), None)
 
     async def same(
         self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str]

@@ -143,6 +143,19 @@ class Market:
         is_forbidden = all(refusals) and any(one and one.is_by_rule for one in refusals)
         return Sold(held, is_forbidden, _hint(await self.models()))
 
+    async def clerks(self, task: AgentTask) -> list[Bidder]:
+        """Return whose models do small jobs beside tasks, such as judging: one expert a model.
+
+        Local models come first, then the cheapest; none that may not be asked now, or rests.
+        """
+        offers, _ = await self.offers(task, {"mix": self.mix(task)})
+        free = {one.name for one in offers if not one.barred and not one.resting}
+        able: dict[str, Bidder] = {}
+        for bidder in await self.bidders():
+            if bidder.model and bidder.name in free:
+                able.setdefault(bidder.model.name, bidder)
+        return sorted(able.values(), key=_clerks_price)
+
     async def offers(
         self,
         task: AgentTask,
@@ -282,6 +295,11 @@ def _usual_cost(bidder: Bidder) -> float:
     model: Any = bidder.model
     sent = 100 + tokens_of(bidder.expert.system)
     return float(model.spent(sent, round(EXPECTED_TOKENS)).cost_usd)
+
+
+def _clerks_price(bidder: Bidder) -> tuple[bool, float, str]:
+    model: Any = bidder.model
+    return model.residency != "local", _usual_cost(bidder), bidder.name
 
 
 def _name(bid: Json) -> str:

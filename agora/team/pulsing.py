@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any
 
 import structlog
 
@@ -14,7 +13,6 @@ from agora.domain.contracts import AgentTask, Json
 from agora.domain.errors import RefusedError
 from agora.domain.experts import Bidder
 from agora.domain.faults import ModelFault
-from agora.domain.models import most_spent
 from agora.domain.settings import Settings
 from agora.team.acting import standing_alone
 from agora.team.asking import Asking
@@ -143,7 +141,7 @@ class Pulsing:
         )
         # The same events make the same case: one that died after the answer does not pay again.
         task = AgentTask(id=f"{OWN}{made.cursor}", text="pulse", labels=tuple(made.labels))
-        for ordinal, bidder in enumerate(await self._bidders(task)):
+        for ordinal, bidder in enumerate((await self.market.clerks(task))[:TRIES]):
             said = await self._ask(task, bidder, text, ordinal)
             if short := pulse.cut(said, words):
                 better = replace(made, text=short, author=bidder.name, at=self.market.clock())
@@ -160,21 +158,6 @@ class Pulsing:
         except (ModelFault, RefusedError) as error:
             log.info("no pulse", bidder=bidder.name, error=str(error))
             return ""
-
-    async def _bidders(self, task: AgentTask) -> list[Bidder]:
-        """Return who may write it: local models first, the cheapest first, one expert each."""
-        offers, _ = await self.market.offers(task, {"mix": {"general": 1.0}})
-        free = {one.name for one in offers if not one.barred and not one.resting}
-        by_model: dict[str, Bidder] = {}
-        for bidder in await self.market.bidders():
-            if bidder.model and bidder.name in free:
-                by_model.setdefault(bidder.model.name, bidder)
-        return sorted(by_model.values(), key=_price)[:TRIES]
-
-
-def _price(bidder: Bidder) -> tuple[bool, float]:
-    model: Any = bidder.model
-    return model.residency != "local", most_spent(model, 1000, 300).cost_usd
 
 
 def _as_json(found: Sequence[Event]) -> list[Json]:

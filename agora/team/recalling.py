@@ -72,7 +72,7 @@ class Recalling:
             return task
         if NEVER & set(task.labels):
             return None
-        judge = await self.judging.judge()
+        judge = await self.judging.judge(task)
         text = await self.judging.standalone(task, judge, turns) if judge else None
         return task.but(text=text) if text else None
 
@@ -116,11 +116,14 @@ class Recalling:
 
     async def _judged(self, asked: Asked, task: AgentTask) -> Row | None:
         """Return the nearest answer whose question a judge takes for the same; it gets an alias."""
-        if not self.settings.judge_pairs or (judge := await self.judging.judge()) is None:
+        if not self.settings.judge_pairs or not await self.judging.has_models():
             return None
         near = await self.neighbours(asked)
+        judge = await self.judging.judge(task) if near else None
+        if judge is None:
+            return None
         known = [row["question"] for row in near]
-        number = await self.judging.same(task, judge, asked.text, known) if known else None
+        number = await self.judging.same(task, judge, asked.text, known)
         if number is None:
             return None
         found = near[number]

@@ -130,15 +130,15 @@ class Scouting:
 
     async def _rephrase(self, asked: Asked) -> int:
         """Let a model say the question otherwise; what a judge takes for the same is an alias."""
-        judge = await self.judging.judge()
-        if judge is None:
-            return 0
         task = AgentTask(
             id=f"scout-{uuid.uuid4().hex}",
             text=asked.text,
             tenant=asked.tenant,
             labels=("untrusted",),
         )
+        judge = await self.judging.judge(task)
+        if judge is None:
+            return 0
         with standing_alone(task.id, "scouting"):
             approved = await self.judging.rephrased(task, judge)
         async with self.database.transaction() as connection:

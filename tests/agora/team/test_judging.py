@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agora.domain.contracts import AgentTask
 from tests.conftest import ask
 from tests.judges import comparing, comparisons
 from tests.model_server import obey
@@ -54,7 +55,7 @@ async def test_a_no_is_a_miss_and_what_is_unlike_is_not_even_asked(hire: Hire) -
 async def test_a_judge_that_fails_is_a_miss_and_no_error(hire: Hire, fault: str) -> None:
     staff = hire(comparing(yes), **{"memory.judge_s": 1})
     await asked(staff, KNOWN, "a")
-    staff.server.fail(*[fault] * (2 if fault == "500" else 1))  # that one is asked again
+    staff.server.fail(fault, fault)  # some are asked again
     outcome = await staff.ask(OTHERWISE, on="b")
     assert outcome["status"] == "answered" and not outcome["cached"]
     assert await ask(staff.team, "SELECT FROM aliases") == []
@@ -97,7 +98,7 @@ async def test_other_numbers_are_apart_without_a_judge(hire: Hire) -> None:
 
 async def test_a_local_judge_comes_before_one_in_the_cloud(hire: Hire) -> None:
     staff = hire(comparing(yes), cloud=True)
-    judge = await staff.team.recalling.judging.judge()
+    judge = await staff.team.recalling.judging.judge(AgentTask(text=KNOWN))
     assert judge and judge.model and judge.model.name != CLOUD
 
 
