@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/installed
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
-BENCHMARKS = overhead $(if $(DATA),repair gate routing)
+BENCHMARKS = overhead retention $(if $(DATA),repair gate routing cache)
 
 .PHONY: setup programs demo ask test check bench studio lock clean
 .NOTPARALLEL:
@@ -43,7 +43,7 @@ check: setup
 bench: setup
 	@failed=0; for benchmark in $(BENCHMARKS); do \
 		echo "== $$benchmark"; \
-		data=(); [[ $$benchmark == overhead ]] || data=(--data "$(DATA)/$$benchmark"); \
+		data=(); [[ " overhead retention " == *" $$benchmark "* ]] || data=(--data "$(DATA)/$$benchmark"); \
 		$(BIN)/python "benchmarks/$$benchmark.py" "$${data[@]}" $(ARGS) || failed=1; \
 	done; exit $$failed
 

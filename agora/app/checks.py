@@ -9,6 +9,8 @@ from agora.domain.contracts import Json
 from agora.domain.errors import AgoraError
 from agora.domain.settings import load
 from agora.team import Team
+from agora.team.indexing import SILENT
+from memory.chroma import IndexHeldError
 from memory.database import address
 
 OK, MISSING, WRONG = "ok", "missing", "wrong"
@@ -26,6 +28,7 @@ async def all_checks() -> list[Json]:
         _database,
         _sandbox,
         _log,
+        _index,
         _models,
     ]
     async with team.opened() as current:
@@ -78,6 +81,18 @@ async def _log(current: Team) -> list[Json]:
         return [_check("decisions", OK, f"{found.entries} entries, chained and signed")]
     said = f"entry {found.first_bad}: {found.reason}"
     return [_check("decisions", WRONG, said, "agora log show; restore the database from a backup")]
+
+
+async def _index(current: Team) -> list[Json]:
+    embedder = current.settings.memory.embedder
+    where = "a Chroma server" if current.settings.memory.chroma_url else "files"
+    try:
+        await current.indexing.touch()
+    except IndexHeldError:
+        return [_check("index", OK, f"{where}, held by another process; vectors by {embedder}")]
+    except SILENT as fault:
+        return [_check("index", WRONG, str(fault), fault.hint)]
+    return [_check("index", OK, f"{where}, vectors by {embedder}")]
 
 
 async def _models(current: Team) -> list[Json]:
