@@ -9,7 +9,6 @@ from agora.domain.contracts import Json
 from agora.domain.errors import AgoraError
 from agora.domain.settings import load
 from agora.team import Team
-from agora.team.indexing import SILENT
 from memory.chroma import IndexHeldError
 from memory.database import address
 
@@ -90,7 +89,7 @@ async def _index(current: Team) -> list[Json]:
         await current.indexing.touch()
     except IndexHeldError:
         return [_check("index", OK, f"{where}, held by another process; vectors by {embedder}")]
-    except SILENT as fault:
+    except AgoraError as fault:
         return [_check("index", WRONG, str(fault), fault.hint)]
     return [_check("index", OK, f"{where}, vectors by {embedder}")]
 

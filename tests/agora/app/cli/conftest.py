@@ -20,7 +20,16 @@ from agora.app.cli import main
 from tests.reading import ROOT
 
 RUN = "from agora.app.cli import main; main()"
-SETTINGS = ("AGORA_", "OLLAMA_", "OPENAI_", "DATABASE_", "LANGSMITH_", "LANGCHAIN_", "OTEL_")
+SETTINGS = (
+    "AGORA_",
+    "CHROMA_",
+    "OLLAMA_",
+    "OPENAI_",
+    "DATABASE_",
+    "LANGSMITH_",
+    "LANGCHAIN_",
+    "OTEL_",
+)
 
 
 @dataclass(frozen=True)
