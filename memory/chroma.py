@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import socket
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from agora.domain.errors import AgoraError, SettingsError
 from agora.domain.settings import Settings
 
 log = structlog.get_logger()
-TIMEOUT_S = 10.0
+CONNECT_S, TIMEOUT_S = 2.0, 10.0
 
 
 class IndexHeldError(AgoraError):
@@ -54,7 +55,7 @@ class ChromaFiles:
             try:
                 self._client = _open(self.folder)
             except Exception as error:  # whatever SQLite and Rust say of files that are broken
-                log.warning("index.made_anew", reason=str(error)[:200])
+                log.info("index.made_anew", reason=str(error)[:200])
                 self.repair()
                 self._client = _open(self.folder)
         return self._client
@@ -104,10 +105,13 @@ class ChromaServer:
             import chromadb
 
             parts = urlsplit(self.url)
+            port = parts.port or (443 if parts.scheme == "https" else 8000)
             try:
+                # It waits for ever for a host that swallows what it is sent.
+                socket.create_connection((str(parts.hostname), port), CONNECT_S).close()
                 client = chromadb.HttpClient(
                     host=str(parts.hostname),
-                    port=parts.port or (443 if parts.scheme == "https" else 8000),
+                    port=port,
                     ssl=parts.scheme == "https",
                     headers=_credentials(parts.username, parts.password),
                     settings=_silent(),

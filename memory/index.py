@@ -115,7 +115,7 @@ class Index:
             except IndexHeldError:
                 raise
             except Exception as error:  # Chroma's own, SQLite's, Rust's, the network's
-                log.warning("index.repaired", reason=str(error)[:200])
+                log.info("index.repaired", reason=str(error)[:200])
             try:
                 self._repair()
                 return work(self._collection(it))

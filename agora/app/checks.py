@@ -13,6 +13,7 @@ from agora.domain.settings import load
 from agora.team import Team
 from agora.team.pulsing import GROUP
 from memory import cursors
+from memory.chroma import IndexHeldError
 from memory.database import address
 from memory.redis_streams import RedisStreams
 
@@ -33,6 +34,7 @@ async def all_checks() -> list[Json]:
         _worker,
         _sandbox,
         _log,
+        _index,
         _models,
     ]
     async with team.opened() as current:
@@ -110,6 +112,18 @@ async def _log(current: Team) -> list[Json]:
         return [_check("decisions", OK, f"{found.entries} entries, chained and signed")]
     said = f"entry {found.first_bad}: {found.reason}"
     return [_check("decisions", WRONG, said, "agora log show; restore the database from a backup")]
+
+
+async def _index(current: Team) -> list[Json]:
+    embedder = current.settings.memory.embedder
+    where = "a Chroma server" if current.settings.memory.chroma_url else "files"
+    try:
+        await current.indexing.touch()
+    except IndexHeldError:
+        return [_check("index", OK, f"{where}, held by another process; vectors by {embedder}")]
+    except AgoraError as fault:
+        return [_check("index", WRONG, str(fault), fault.hint)]
+    return [_check("index", OK, f"{where}, vectors by {embedder}")]
 
 
 async def _models(current: Team) -> list[Json]:

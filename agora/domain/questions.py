@@ -183,6 +183,14 @@ _RESTS = re.compile(
 )
 
 
+_GOES_ON = re.compile(r"^(?:and|but|or|what about|how about|same)\b")
+
+
+def goes_on(text: str) -> bool:
+    """Return whether a text begins as if something had been said before, heard by us or not."""
+    return bool(_GOES_ON.search(normal_form(text)))
+
+
 def rests_on_others(text: str) -> bool:
     """Return whether a turn of a conversation may need the others: a word in it points outside."""
     form = normal_form(text)

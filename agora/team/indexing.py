@@ -91,6 +91,10 @@ class Indexing:
             await collections.forget(connection)
         return await self.catch_up()
 
+    async def touch(self) -> None:
+        """Embed a word and open a collection; raise what keeps questions without neighbours."""
+        await self.index.opened(await self._collection(KINDS[0], "default"))
+
     async def close(self) -> None:
         """Let other processes have the index."""
         await self.index.close()

@@ -68,9 +68,10 @@ class Recalling:
 
         None where its text rests on other turns and no model can say how: nothing is served then.
         """
-        if not turns or not questions.rests_on_others(task.text):
+        may_rest = questions.rests_on_others(task.text) if turns else questions.goes_on(task.text)
+        if not may_rest:
             return task
-        if NEVER & set(task.labels):
+        if not turns or NEVER & set(task.labels):
             return None
         judge = await self.judging.judge(task)
         text = await self.judging.standalone(task, judge, turns) if judge else None

@@ -159,3 +159,10 @@ async def test_two_that_judge_at_once_leave_one_alias(hire: Hire) -> None:
     both = await asyncio.gather(asked(staff, OTHERWISE, "b"), asked(staff, OTHERWISE, "c"))
     assert all(both)
     assert len(await ask(staff.team, "SELECT FROM aliases")) == 1
+
+
+async def test_a_follow_up_to_what_was_not_heard_is_neither_served_nor_kept(hire: Hire) -> None:
+    staff = hire()
+    assert not await asked(staff, "And what about Debian?", "a")
+    assert not await asked(staff, "And what about Debian?", "b")
+    assert await ask(staff.team, "SELECT FROM answers") == []

@@ -26,6 +26,7 @@ SETTINGS = (
     "OPENAI_",
     "DATABASE_",
     "REDIS_",
+    "CHROMA_",
     "LANGSMITH_",
     "LANGCHAIN_",
     "OTEL_",

@@ -48,6 +48,7 @@ def test_a_model_that_answers_is_named(agora: Agora, monkeypatch: pytest.MonkeyP
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/nothing", "postgresql"),
         ("AGORA_CONFIG", "nosuch.yaml", "settings"),
         ("OLLAMA_HOST", "http://127.0.0.1:9", "model"),
+        ("CHROMA_URL", "http://127.0.0.1:9", "index"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_remedy(
