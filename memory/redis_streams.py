@@ -206,12 +206,17 @@ class RedisStreams:
         except (RedisError, OSError, SettingsError) as error:
             self._taken.clear()
             self._is_ours, self._again_at = False, now + AGAIN_S
-            if not self._is_down:
-                log.warning("Redis is of no use; events go by PostgreSQL", error=str(error))
-            self._is_down = True
+            self.warn(error)
             return None
         self._is_down = False
         return said
+
+    def warn(self, error: Exception) -> None:
+        """Say that Redis is of no use, once until it is again."""
+        if not self._is_down:
+            said = "Redis is of no use: events go by PostgreSQL, and are relayed when it is back"
+            log.warning(said, error=str(error))
+        self._is_down = True
 
 
 def _holder(group: str) -> str:

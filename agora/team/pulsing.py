@@ -78,13 +78,13 @@ class Pulsing:
         return (by_model and await self._written(made, found, at_work)) or made
 
     async def newest(self) -> Pulse | None:
-        """Return the newest pulse, made on the spot where no worker does it."""
+        """Return the newest pulse, made on the spot where no worker does it, or has yet to."""
         async with self.database.autocommit() as connection:
+            known = await pulses.newest(connection)
             is_made_elsewhere = await cursors.is_read(connection, GROUP)
-        if not is_made_elsewhere:
-            await self.make(by_model=False)
-        async with self.database.autocommit() as connection:
-            return await pulses.newest(connection)
+        if known is None or not is_made_elsewhere:
+            return await self.make(by_model=False) or known
+        return known
 
     async def told(self, labels: Sequence[str]) -> str:
         """Return the newest pulse and what has happened since, for the context of a task.
@@ -102,7 +102,7 @@ class Pulsing:
         words = self.settings.memory.pulse_words
         async with self.database.autocommit() as connection:
             known = await pulses.newest(connection)
-            found, _ = await self._read(connection)
+            found = await self._newest(connection)
         if known is None or (known.labels and not is_open):
             said = _as_json(found) if is_open else pulse.without_outside(_as_json(found))
             return pulse.sum_up(said, words)
@@ -113,11 +113,13 @@ class Pulsing:
         return pulse.cut(known.text, words - len(since.split())) + since
 
     async def _read(self, connection: Rows) -> tuple[list[Event], list[str]]:
-        most = self.settings.memory.pulse_events
-        found = await events.newest(connection, pulse.KINDS, most, but=OWN)
         stages = await pulses.at_work(connection)
         waiting = (await changes.count(connection)).get("waiting", 0)
-        return found, pulse.at_work(stages, waiting)
+        return await self._newest(connection), pulse.at_work(stages, waiting)
+
+    async def _newest(self, connection: Rows) -> list[Event]:
+        most = self.settings.memory.pulse_events
+        return await events.newest(connection, pulse.KINDS, most, but=OWN)
 
     def _sum_up(self, found: Sequence[Event], at_work: Sequence[str]) -> Pulse:
         told = _as_json(found)

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-import structlog
 from redis.exceptions import RedisError
 
 from agora.domain.errors import SettingsError
@@ -11,7 +10,6 @@ from agora.team.stream import Consumer, Stream
 from memory.events import Cursor
 from memory.redis_streams import RedisStreams
 
-log = structlog.get_logger(__name__)
 GROUP = "redis"
 AGAIN_S = 2.0
 """How long a relay waits for a Redis that is down."""
@@ -26,18 +24,15 @@ class Relaying:
 
     async def run(self) -> None:
         """Relay until cancelled; a Redis that is down is waited for, and said once."""
-        is_down, outbox = False, self.streams.outbox
+        outbox = self.streams.outbox
         async with self.stream.consume(GROUP, channel=None, delivery=outbox) as consumer:
             while True:
                 try:
                     newest = await self._begin(consumer)
-                    is_down = False
                     while True:
                         newest = await self._relay(consumer, newest)
                 except (RedisError, OSError, SettingsError) as error:
-                    if not is_down:
-                        log.warning("events wait for Redis", error=str(error))
-                    is_down = True
+                    self.streams.warn(error)
                     await asyncio.sleep(AGAIN_S)
 
     async def _begin(self, consumer: Consumer) -> Cursor:

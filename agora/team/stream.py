@@ -45,7 +45,7 @@ class Stream:
     ) -> AsyncIterator[Event]:
         """Yield the events after a cursor, those that are kept first, then live and for ever.
 
-        `START` is the oldest one that is kept; None begins with what happens from now on.
+        `START` is the oldest one that is kept; None is where the stream is at the first step.
         """
         wanted = Wanted(channel, correlation_id, tuple(kinds))
         if after is None:

@@ -371,7 +371,7 @@ async def test_without_redis_everything_goes_on_and_is_made_up_for_later(
             seen = await _all(aiter(consumer), 50)
             await consumer.acknowledge(seen[20])
     warned = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
-    assert sorted(warned) == sorted(set(warned)), "each is said once"
+    assert len(warned) == 2 and "PostgreSQL" in warned[0], "each process says it once"
     redis.start()
     await tell(live, 50)
     with redis.client() as client:
