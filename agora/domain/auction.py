@@ -33,6 +33,8 @@ class Offer:
     model: str | None
     p_success: float
     q: float = 0.0  # the mean of p_success, without hope
+    n: float = 0.0  # how many tasks it rests on
+    tokens: float = 0.0  # expected length of the answer
     cost_usd: float = 0.0
     queue_s: float = 0.0  # until it begins: the work ahead, over its slots
     service_s: float = 0.0  # from then to the answer
@@ -110,6 +112,8 @@ def offer(
         model=model,
         p_success=p,
         q=q,
+        n=n,
+        tokens=tokens,
         cost_usd=terms.cost_usd(tokens),
         queue_s=terms.queue_s,
         service_s=service_s,
@@ -155,7 +159,7 @@ def hold(offers: Sequence[Offer], stakes: Stakes) -> Auction:
 
 def _sell(offers: Sequence[Offer], usable: Sequence[Offer], stakes: Stakes) -> Auction:
     scores = {one.name: score_usd(one, stakes) for one in usable}
-    bids = tuple(sorted((_bid(one, scores) for one in offers), key=_rank))
+    bids = tuple(sorted((_bid(one, scores, stakes) for one in offers), key=_rank))
     probes = [one.name for one in usable if one.is_probe and one.cost_usd <= stakes.value_usd]
     first = next((bid for bid in bids if bid.name in probes), bids[0] if bids else None)
     if first is None or first.score is None:
@@ -194,14 +198,19 @@ def thrifty(held: Auction) -> Auction:
     return Auction(held.bids, award, is_last_resort=held.is_last_resort)
 
 
-def _bid(offer: Offer, scores: Mapping[str, float]) -> Bid:
+def _bid(offer: Offer, scores: Mapping[str, float], stakes: Stakes) -> Bid:
     score = scores.get(offer.name)
     return Bid(
         expert=offer.expert,
         model=offer.model,
         p_success=offer.p_success,
         q=min(1.0, offer.q),
+        n=offer.n,
+        tokens=offer.tokens,
         cost_usd=offer.cost_usd,
+        queue_s=offer.queue_s,
+        value_usd=stakes.value_usd,
+        second_usd=stakes.second_usd,
         wait_s=offer.queue_s + offer.service_s,
         load=offer.load,
         overlap=offer.overlap,

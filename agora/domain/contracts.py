@@ -121,9 +121,14 @@ class Bid(Contract):
     model: str | None = None  # None: built in
     p_success: float = Field(ge=0, le=1)  # what it bids with: the mean, and hope while it is new
     q: float = Field(default=0.0, ge=0, le=1)  # the mean: how likely we think it right
+    n: float = 0.0  # how many tasks that rests on
+    tokens: float = 0.0  # expected length of its answer
     cost_usd: float = Field(default=0.0, ge=0)
-    wait_s: float = Field(default=0.0, ge=0)
-    load: int = 0  # tasks it is busy with
+    queue_s: float = Field(default=0.0, ge=0)  # until it begins
+    wait_s: float = Field(default=0.0, ge=0)  # until it has answered
+    value_usd: float = 0.0  # what a right answer is worth for this task, and a second of waiting
+    second_usd: float = 0.0
+    load: int = 0  # answers that its model is busy with
     overlap: float = Field(default=0.0, ge=0, le=1)  # of its domains with the task's
     health: float = Field(default=1.0, gt=0, le=1)
     score: float | None = None  # USD that we expect to gain

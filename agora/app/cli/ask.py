@@ -189,8 +189,10 @@ def _print_bids(bids: list[output.Json]) -> None:
             f"{bid['expert']}@{bid['model']}" if bid["model"] else bid["expert"],
             "" if bid["score"] is None else f"{1000 * bid['score']:.2f}",
             f"{bid['p_success']:.2f}",
+            f"{bid['q']:.2f} of {bid['n']:.0f}",
             f"{1000 * bid['cost_usd']:.3f}",
-            f"{bid['wait_s']:.1f}",
+            f"{bid['tokens']:.0f}",
+            f"{bid['queue_s']:.1f} + {bid['wait_s'] - bid['queue_s']:.1f}",
             str(bid["load"]),
             f"{bid['overlap']:.2f}",
             f"{bid['health']:.2f}",
@@ -198,5 +200,9 @@ def _print_bids(bids: list[output.Json]) -> None:
         ]
         for bid in bids
     ]
-    columns = ["bid", "score m$", "p", "cost m$", "wait s", "load", "overlap", "health", "why not"]
-    output.show_table(columns, rows)
+    columns = ["bid", "score m$", "p", "mean", "cost m$", "tokens", "queue + work s", "load"]
+    output.show_table([*columns, "overlap", "health", "why not"], rows)
+    value_musd, second_musd = 1000 * bids[0]["value_usd"], 1000 * bids[0]["second_usd"]
+    output.note(
+        f"score = {value_musd:g} m$ × health × p − cost − {second_musd:g} m$ × (2 × queue + work)"
+    )
