@@ -1,5 +1,6 @@
 """Indexing: rows become vectors, and a text finds the rows that are nearest to it."""
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Indexing:
     embedder: Embedder
     _dimension: int | None = field(default=None, init=False)
     _installation: str | None = field(default=None, init=False)
+    _fresh_until: dict[str, float] = field(default_factory=dict, init=False)
 
     async def near(
         self, kind: Kind, tenant: str, text: str, limit: int, labels: Sequence[str] = ()
@@ -55,11 +57,22 @@ class Indexing:
         """Return the same for many texts at once."""
         try:
             vectors = await self._embed(tenant, texts, labels)
-            await self._read(kind, tenant, AT_ONCE)
+            if self._is_stale(kind, tenant):
+                await self._read(kind, tenant, AT_ONCE)
             return await self.index.near(await self._collection(kind, tenant), vectors, limit)
         except SILENT as reason:
             log.info("index.silent", reason=str(reason))
             return [[] for _ in texts]
+
+    def _is_stale(self, kind: Kind, tenant: str) -> bool:
+        """Return whether to look for new rows: memories may be as old as a pulse."""
+        if kind != "memories":
+            return True
+        now = asyncio.get_running_loop().time()
+        if now < self._fresh_until.get(tenant, 0.0):
+            return False
+        self._fresh_until[tenant] = now + self.settings.memory.pulse_s
+        return True
 
     async def forget(self, kind: Kind, tenant: str, ids: Sequence[int]) -> None:
         """Remove the vectors of rows that are gone."""

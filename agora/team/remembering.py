@@ -1,6 +1,7 @@
 """Remembering: outcomes, tools, reflections and feedback become memories that tasks are told."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -11,7 +12,7 @@ from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import UsageError
 from agora.domain.recollection import ALIKE, HIGH, NEAR, Word
 from agora.domain.settings import Settings
-from agora.team.indexing import Indexing
+from agora.team.indexing import SILENT, Indexing
 from agora.team.market import Market
 from agora.team.recalling import Recalling
 from memory import events, feedback, memories, tasks
@@ -40,7 +41,8 @@ class Remembering:
         """Return the memories that help most with a task, best first, each with its origin."""
         if not self.settings.memory.memories or not (await self.market.models()).models:
             return []  # nobody would read them
-        best = await self.best(task)
+        if not (best := await self.best(task)):
+            return []
         async with self.database.autocommit() as connection:
             await memories.use(connection, [row["id"] for row in best], task.id)
         return [_told(row) for row in best]
@@ -106,6 +108,8 @@ class Remembering:
     async def dedupe(self) -> int:
         """Let one memory stand for those that say the same; return how many it has replaced."""
         merged = 0
+        with suppress(*SILENT):  # without vectors nothing is alike, and all is kept
+            await self.indexing.catch_up()
         while True:
             async with self.database.autocommit() as connection:
                 rows = await memories.uncompared(connection, BATCH)

@@ -24,9 +24,8 @@ async def test_a_worker_computes_vectors_and_lets_go_of_the_files(team: Team) ->
 async def test_a_night_removes_what_has_had_its_time(team: Team) -> None:
     for text in ("What is a monad?", "What is a functor?"):
         await team.recalling.keep(AgentTask(id=text, text=text), ANSWER)
-    await ask(
-        team, "UPDATE answers SET expires_at = now() WHERE task_id LIKE '%monad?' RETURNING 1"
-    )
+    past = "UPDATE answers SET expires_at = now() WHERE task_id = %s RETURNING 1"
+    await ask(team, past, "What is a monad?")
     async with team.database.transaction() as connection:
         for text, days in (("old", -1), ("young", 1)):
             one = Memory("default", "reflection", text, "task-0")
