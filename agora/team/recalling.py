@@ -172,7 +172,9 @@ class Recalling:
 def asked_of(tenant: str, scope: str, text: str) -> Asked:
     """Return a question within a scope, by the hashes of its normal form and its gate key."""
     form, key = questions.normal_form(text), questions.key(text)
-    return Asked(tenant, scope, _hash(form), _hash(key), text, news_scope(tenant))
+    # PostgreSQL keeps whole characters only, and none that is zero.
+    kept = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return Asked(tenant, scope, _hash(form), _hash(key), kept, news_scope(tenant))
 
 
 def news_scope(tenant: str) -> str:
