@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
 ALONE = overhead chaos budget_race
-BENCHMARKS = $(ALONE) $(if $(DATA),repair gate routing)
+BENCHMARKS = $(ALONE) $(if $(DATA),repair gate routing consensus)
 
 .PHONY: setup programs demo ask test check bench studio lock clean
 .NOTPARALLEL:

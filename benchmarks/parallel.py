@@ -73,7 +73,8 @@ class Bench:
 
 async def measure(bench: Bench, runs: int, seed: int) -> Json:
     """Return the figures."""
-    chance, at_once, in_turn, planned, plain = random.Random(seed), [], [], [], []
+    chance = random.Random(seed)
+    at_once, in_turn, planned, plain = (list[float]() for _ in range(4))
     for number in range(WARM_UP):
         await bench.seconds("lanes", many(f"warm-up {seed} {number}"))
     for number in range(runs):
