@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/installed
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
-ALONE = overhead chaos budget_race
+ALONE = overhead chaos budget_race parallel
 BENCHMARKS = $(ALONE) $(if $(DATA),repair gate routing consensus)
 
 .PHONY: setup programs demo ask test check bench studio lock clean
