@@ -4,9 +4,9 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/installed
-WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention
+WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention parallel
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
-BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing cache)
+BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing cache consensus)
 
 .PHONY: setup programs tested-with demo ask test check bench studio lock clean
 .NOTPARALLEL:

@@ -74,7 +74,7 @@ class Bench:
 async def measure(bench: Bench, runs: int, seed: int) -> Json:
     """Return the figures."""
     chance = random.Random(seed)
-    at_once, in_turn, planned, plain = [list[float]() for _ in range(4)]
+    at_once, in_turn, planned, plain = (list[float]() for _ in range(4))
     for number in range(WARM_UP):
         await bench.seconds("lanes", many(f"warm-up {seed} {number}"))
     for number in range(runs):

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from langgraph.types import Command
 
+from agora.team.meeting import Meeting
 from tests.conftest import ask, repository
 from tests.running import CLOUD, Hire, Staff, task_in, thread
 
@@ -247,6 +249,35 @@ async def test_a_judged_meeting_counts_once_for_those_who_were_heard(hire: Hire)
     assert before["members"] == {}
     assert {one["right"] for one in after["members"].values()} == {1}
     assert len(after["members"]) == len(state["votes"])
+
+
+async def test_a_meeting_that_broke_off_goes_on_and_asks_nobody_twice(
+    hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff = hire(Members(SPLIT, {"*": "no"}))
+
+    async def broken(*_: object) -> None:
+        raise OSError("the power is gone")
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Meeting, "_compared", broken)
+        with pytest.raises(OSError, match="power"):
+            await staff.meet(QUESTION)
+    asked = len(staff.prompts)
+    state = await staff.room.ainvoke(None, thread("room"), durability="sync")
+    sealed_ = [one for one in staff.prompts if "Every member answers alone" in one]
+    assert asked and len(sealed_) == len(set(sealed_)) == len(state["votes"])
+    assert state["outcome"]["answer"] == "no"
+
+
+async def test_a_channel_disappears_and_the_minutes_stay(hire: Hire) -> None:
+    staff = hire(Members({"*": "yes"}), **{"room.keep_s": 0.01})
+    first = (await staff.meet(QUESTION))["task"]["id"]
+    minutes = staff.team.meeting.minutes
+    said = [event["kind"] for event in await minutes.said(first)]
+    assert said[0] == "room.opened" and said[-1] == "room.ruled"
+    await staff.meet(QUESTION)
+    assert await minutes.said(first) == [] and await minutes.find(first)
 
 
 async def test_who_was_not_heard_is_asked_when_the_truth_is_shown(hire: Hire) -> None:

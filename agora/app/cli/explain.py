@@ -51,7 +51,8 @@ def _told(state: output.Json) -> output.Json:
 def _lines(told: output.Json) -> list[str]:
     lines = [f"{'done whole' if told['is_whole'] else 'split'}: {told['reason']}"]
     lines += [f"failed: {error}" for error in told["tried"]]
-    if winner := told["winner"]:
+    winner = told["winner"]
+    if winner and not told["ruling"]:
         name = f"{winner['expert']}@{winner['model']}" if winner["model"] else winner["expert"]
         lines.append(f"won by {name}: {winner['p_success']:.2f} likely to succeed")
     if ruling := told["ruling"]:
