@@ -171,7 +171,7 @@ class Stage:
 
 def _by_several(acts: Sequence[Any]) -> set[str]:
     actors: dict[str, set[str]] = {}
-    for act in acts:
+    for act in (one for one in acts if one["case_id"]):
         actors.setdefault(act["case_id"], set()).add(act["actor"])
     return {task for task, by in actors.items() if len(by) > 1 and not is_urgent(task)}
 

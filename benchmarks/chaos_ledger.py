@@ -8,7 +8,9 @@ from typing import Any
 
 PENNY = 1e-9  # USD; what a sum of floating-point prices may be off
 ACTS = """
-SELECT case_id, subject, actor, status, is_estimate, cost_usd::float8 AS usd FROM acts
+SELECT CASE WHEN key LIKE '%%/recall/%%' THEN '' ELSE case_id END AS case_id,
+       subject, actor, status, is_estimate, cost_usd::float8 AS usd
+FROM acts
 WHERE kind = 'ask_model' AND case_id = ANY(%s)
 """
 
@@ -39,13 +41,16 @@ def compare(
     exchanges: Iterable[Mapping[str, Any]],
     texts: Mapping[str, str],
 ) -> Books:
-    """Compare task by task and model by model; `texts` are the tasks' by id."""
+    """Compare task by task and model by model; `texts` are the tasks' by id.
+
+    What compares questions, for the sake of memory, names several tasks: it is compared as a whole.
+    """
     seen = list(exchanges)
     booked: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for act in acts:
         booked[act["case_id"], act["subject"]].append(act)
     served: dict[tuple[str, str], float] = defaultdict(float)
-    ids = {text: task for task, text in texts.items()}
+    ids = {text: task for task, text in texts.items()} | {"": ""}
     for one in seen:
         served[ids[_task_of(one)], one["body"]["model"]] += one["usd"]
     books = replace(NOTHING, paid_twice=_repeated(seen))
@@ -64,7 +69,8 @@ def _of_pair(acts: list[Mapping[str, Any]], served: float) -> Books:
 
 def _task_of(exchange: Mapping[str, Any]) -> str:
     text = "\n".join(str(one.get("content")) for one in exchange["body"]["messages"])
-    return text.rpartition("<task>\n")[2].partition("\n</task>")[0]
+    _, mark, task = text.rpartition("<task>\n")
+    return task.partition("\n</task>")[0] if mark else ""
 
 
 def _repeated(exchanges: list[Mapping[str, Any]]) -> int:

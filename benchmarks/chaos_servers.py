@@ -66,9 +66,11 @@ def started(name: str) -> Iterator[Vendor]:
 
 
 def solve(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Answer the task that stands in the prompt, and nothing else that does."""
+    """Answer the task that stands in the prompt; no two tasks ask the same."""
     said = "\n".join(str(one["content"]) for one in messages)
-    task = said.rpartition("<task>\n")[2]
+    _, mark, task = said.rpartition("<task>\n")
+    if not mark:
+        return '{"same": false}' if "both questions" in said else '{"number": 0}'
     found = re.search(r"Reply with exactly: (.+)", task)
     return found[1] if found else "I see no task."
 

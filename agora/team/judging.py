@@ -1,8 +1,9 @@
 """Judging: a model says whether two questions are one; whatever is not a clear yes is a no."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from math import inf
 from typing import Any
 
 import structlog
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 CONTROL = "How many legs does a spider have?"
 """Nothing means the same as this. What a judge takes for it is an instruction, not a question."""
 WORDINGS = 3
+SHARE = 0.25
+"""So much of a task's deadline judging may take."""
 ORDINAL = 10
 """Acts of judging are numbered from here on, within the stage that wants them."""
 
@@ -77,43 +80,49 @@ class Judging:
 
         One is chosen among them, then stands alone before the judge: two slips make one mistake.
         """
-        try:
-            async with asyncio.timeout(self.settings.judge_s):
-                number = await self._nearest(task, judge, text, known)
-                if number is None or not await self._is_same(task, judge, text, known[number], 1):
-                    return None
-                is_order = await self._is_same(task, judge, CONTROL, known[number], 2)
-                return None if is_order else number
-        except TimeoutError:
+        until = self._until(task)
+        number = await self._nearest(task, judge, text, known, until)
+        if number is None or not await self._is_same(task, judge, text, known[number], 1, until):
             return None
+        is_order = await self._is_same(task, judge, CONTROL, known[number], 2, until)
+        return None if is_order else number
+
+    def _until(self, task: AgentTask) -> str:
+        """Return when judging must end: what it takes, an answer lacks."""
+        # Each question is told, and ends by itself: cancelled, it would hold its reservation.
+        share_s = (task.deadline_s or inf) * SHARE
+        until = self.market.clock() + timedelta(seconds=min(self.settings.judge_s, share_s))
+        return until.isoformat()
 
     async def _nearest(
-        self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str]
+        self, task: AgentTask, judge: Bidder, text: str, known: Sequence[str], until: str
     ) -> int | None:
         if len(known) < 2:
             return 0 if known else None
         listed = "\n".join(f"{n}. {' '.join(one.split())}" for n, one in enumerate(known, start=1))
         said = await self._ask(
-            task, judge, prompts.load("nearest").render(new=text, known=listed), Nearest, 0
+            task, judge, prompts.load("nearest").render(new=text, known=listed), Nearest, 0, until
         )
         number = said.number if isinstance(said, Nearest) else 0
         return number - 1 if 1 <= number <= len(known) else None
 
     async def _is_same(
-        self, task: AgentTask, judge: Bidder, one: str, other: str, number: int
+        self,
+        task: AgentTask,
+        judge: Bidder,
+        one: str,
+        other: str,
+        number: int,
+        until: str | None = None,
     ) -> bool:
         text = prompts.load("same_question").render(first=one, second=other)
-        said = await self._ask(task, judge, text, Same, number)
+        said = await self._ask(task, judge, text, Same, number, until)
         return isinstance(said, Same) and said.same
 
     async def standalone(self, task: AgentTask, judge: Bidder, turns: Sequence[str]) -> str | None:
         """Return the task's question as one that stands alone; None where that is not certain."""
         text = prompts.load("standalone").render(conversation="\n".join(turns), newest=task.text)
-        try:
-            async with asyncio.timeout(self.settings.judge_s):
-                said = await self._ask(task, judge, text, Standalone, 3)
-        except TimeoutError:
-            return None
+        said = await self._ask(task, judge, text, Standalone, 3, self._until(task))
         question = said.question.strip() if isinstance(said, Standalone) else ""
         is_one = bool(question) and len(question) <= questions.LONGEST
         return question if is_one and not questions.rests_on_others(question) else None
@@ -132,12 +141,18 @@ class Judging:
         ]
 
     async def _ask(
-        self, task: AgentTask, judge: Bidder, text: str, schema: type[BaseModel], number: int
+        self,
+        task: AgentTask,
+        judge: Bidder,
+        text: str,
+        schema: type[BaseModel],
+        number: int,
+        until: str | None = None,
     ) -> BaseModel | None:
         messages = [{"role": "user", "content": text}]
         try:
             reply = await self.asking.ask(
-                task, judge, messages, ordinal=ORDINAL + number, schema=schema
+                task, judge, messages, ordinal=ORDINAL + number, ends_at=until, schema=schema
             )
             return schema.model_validate_json(reply.text)
         except (ClaimLostError, DatabaseFailure):

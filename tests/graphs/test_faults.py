@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 import agora.domain.attempts  # noqa: F401  # loads the clients now, not while a test is timed
+from tests.conftest import ask
 from tests.model_answers import Exchange
 from tests.running import CLOUD, Hire, thread
 
@@ -46,6 +47,19 @@ async def test_an_overflow_by_a_short_task_says_nothing_of_smaller_contexts(hire
     staff.server.fault = lambda exchange: "context" if exchange.model == CLOUD else None
     outcome = await staff.ask(QUESTION, deadline_s=6)  # too little for the local one to be first
     assert (outcome["status"], outcome["model"]) == ("answered", LOCAL), outcome
+
+
+async def test_a_judge_that_hangs_takes_no_answer_and_holds_no_money(hire: Hire) -> None:
+    staff = hire(local=(), cloud=True)
+    await staff.ask("How deep is the lake behind the old mill in winter?")
+    staff.server.fault = lambda exchange: "hang" if "both questions" in exchange.prompt else None
+    asked = "In winter, how deep is the lake behind the mill that is old?"
+    outcome = await staff.ask(asked, on="two", deadline_s=8)
+    assert any(one.fault == "hang" for one in staff.server.exchanges), "nobody was asked to judge"
+    assert outcome["status"] == "answered" and not outcome["cached"], outcome
+    (held,) = await ask(staff.team, "SELECT sum(reserved_usd)::float8 AS usd FROM budgets")
+    opened = await ask(staff.team, "SELECT key FROM acts WHERE status = 'open'")
+    assert (held["usd"], opened) == (0.0, [])
 
 
 async def test_nobody_waits_long_for_a_server_that_is_busy(hire: Hire) -> None:
