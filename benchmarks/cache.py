@@ -114,7 +114,7 @@ async def installed(**settings: Any) -> AsyncIterator[Team]:
     """Yield a team with a database and an index of its own."""
     # The embedded server runs as another user, who must be able to pass.
     with tempfile.TemporaryDirectory(prefix="agora-cache-", ignore_cleanup_errors=True) as folder:
-        team = assemble(load({}, home=Path(folder), **settings))
+        team = assemble(load({}, home=Path(folder), **{"memory.pulse_s": 0}, **settings))
         try:
             yield team
         finally:

@@ -42,7 +42,7 @@ class Indexing:
     embedder: Embedder
     _dimension: int | None = field(default=None, init=False)
     _installation: str | None = field(default=None, init=False)
-    _fresh_until: dict[str, float] = field(default_factory=dict, init=False)
+    _fresh_until: dict[tuple[Kind, str], float] = field(default_factory=dict, init=False)
 
     async def near(
         self, kind: Kind, tenant: str, text: str, limit: int, labels: Sequence[str] = ()
@@ -65,13 +65,11 @@ class Indexing:
             return [[] for _ in texts]
 
     def _is_stale(self, kind: Kind, tenant: str) -> bool:
-        """Return whether to look for new rows: memories may be as old as a pulse."""
-        if kind != "memories":
-            return True
+        """Return whether to look for new rows: what is known may be as old as a pulse."""
         now = asyncio.get_running_loop().time()
-        if now < self._fresh_until.get(tenant, 0.0):
+        if now < self._fresh_until.get((kind, tenant), 0.0):
             return False
-        self._fresh_until[tenant] = now + self.settings.memory.pulse_s
+        self._fresh_until[kind, tenant] = now + self.settings.memory.pulse_s
         return True
 
     async def forget(self, kind: Kind, tenant: str, ids: Sequence[int]) -> None:
