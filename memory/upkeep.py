@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from agora.domain.recollection import LOW
 from memory.database import Row, Rows
 
 BATCH = 5000
@@ -69,6 +70,17 @@ ANSWERS = Sweep(
     "answers",
     """SELECT one.ctid, 100 + pg_column_size(one.outcome) AS bytes FROM answers AS one
     WHERE one.expires_at < clock_timestamp()""",
+)
+NEWS = Sweep(
+    "news",
+    """SELECT one.ctid, pg_column_size(one.*) AS bytes FROM news AS one
+    WHERE one.seen_at < clock_timestamp() - %(news)s""",
+)
+# Those that say the same as others are found only while they are compared.
+MEMORIES = Sweep(
+    "memories",
+    f"""SELECT one.ctid, pg_column_size(one.*) AS bytes FROM memories AS one
+    WHERE one.expires_at < clock_timestamp() OR (NOT one.is_archived AND one.quality < {LOW})""",
 )
 # A run that holds its thread, or was announced, may be writing: its rows are left alone.
 IDLE = """NOT EXISTS (SELECT FROM claims WHERE claims.thread_id = one.thread_id
@@ -149,7 +161,6 @@ SWEEPS: Mapping[str, Sweep] = {
     "events": EVENTS,
     "temporary channels": CHANNELS,
     "pulses": PULSES,
-    "expired answers": ANSWERS,
     "checkpoints": CHECKPOINTS,
     "checkpoint writes": WRITES,
     "checkpoint values": BLOBS,

@@ -108,17 +108,6 @@ async def index(runs: Runs) -> None:
         await indexing.close()
 
 
-async def forget(runs: Runs) -> None:
-    """Remove answers, memories and news that have had their time, and what says the same twice."""
-    current = team.current()
-    try:
-        answers, news = await current.recalling.expire(), await current.scouting.expire()
-        done = await current.remembering.upkeep()
-        log.info("memory is tidied", answers=answers, news=news, **done)
-    finally:
-        await current.indexing.close()
-
-
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
     told = await team.current().scouting.scout()
@@ -131,7 +120,6 @@ periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
 periodic("index", "* * * * * 30", index)
 periodic("scout", "7 * * * *", scout)
-periodic("forget", "17 3 * * *", forget)
 
 
 @asynccontextmanager

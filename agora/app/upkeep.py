@@ -21,7 +21,7 @@ from agora.domain.errors import AgoraError
 from agora.domain.settings import Settings
 from agora.team.market import KINDS
 from memory import upkeep
-from memory.upkeep import SWEEPS, Freed, Sweep
+from memory.upkeep import ANSWERS, MEMORIES, NEWS, SWEEPS, Freed, Sweep
 
 Doing = Callable[[Runs], Awaitable[Freed]]
 
@@ -57,9 +57,27 @@ async def _forget(runs: Runs) -> Freed:
     return Freed(await forget(await ended(runs.graphs)))
 
 
+async def _answers(runs: Runs) -> Freed:
+    return Freed(await team.current().recalling.expire())
+
+
+async def _news(runs: Runs) -> Freed:
+    return Freed(await team.current().scouting.expire())
+
+
+async def _memories(runs: Runs) -> Freed:
+    try:
+        return Freed(sum((await team.current().remembering.upkeep()).values()))
+    finally:
+        await team.current().indexing.close()  # other processes may have the files again
+
+
 STEPS: list[Step] = [
     Step("claims of ended runs", _ended, _forget),
     *(Step(name, partial(_count, one), partial(_remove, one)) for name, one in SWEEPS.items()),
+    Step("expired answers", partial(_count, ANSWERS), _answers),
+    Step("old news", partial(_count, NEWS), _news),
+    Step("memories", partial(_count, MEMORIES), _memories),
 ]
 
 
@@ -70,6 +88,7 @@ def limits(settings: Settings) -> dict[str, Any]:
         "channel": timedelta(seconds=settings.stream.channel_s),
         "acts": timedelta(days=settings.upkeep.acts_days),
         "history": timedelta(days=settings.upkeep.checkpoints_days),
+        "news": 4 * timedelta(days=settings.scout.news_days),
         "kept": sorted({*KINDS, *tool_records.KINDS}),
     }
 

@@ -2,6 +2,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,10 @@ async def test_a_killed_meeting_is_finished_by_another_and_nobody_is_asked_twice
     )
     url = staff.team.settings.database.url
     assert url
-    settings = {"database.url": url.get_secret_value(), "home": str(staff.team.settings.folder)}
+    settings: dict[str, Any] = {
+        "database.url": url.get_secret_value(),
+        "home": str(staff.team.settings.folder),
+    }
     settings |= {"ollama.host": staff.server.url, "ollama.models": ["qwen3:8b"]}
     order = json.dumps({"at": at, "text": "Shall we paint it?", "settings": settings})
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, order, cwd=ROOT)

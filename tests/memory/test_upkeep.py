@@ -258,29 +258,6 @@ async def test_acts_of_cases_that_are_over_are_summed_up_and_cost_what_they_did(
     assert await ask(team, "SELECT acts, tokens FROM act_totals") == [{"acts": 6, "tokens": 60}]
 
 
-async def test_an_answer_that_was_renewed_meanwhile_stays(team: Team) -> None:
-    keep = """INSERT INTO answers (scope, question, outcome, task_id, expires_at)
-              VALUES ('s', %s, '{}', 't', now() + %s) RETURNING 1"""
-    await ask(team, keep, "living", timedelta(days=1))
-    await ask(team, keep, "expired", timedelta(days=-1))
-    await ask(team, keep, "renewed", timedelta(days=-1))
-    async with team.database.transaction() as renewing:
-        await renewing.execute(
-            "UPDATE answers SET expires_at = now() + interval '1 day' WHERE question = 'renewed'"
-        )
-        import asyncio
-
-        async def remove() -> Freed:
-            async with team.database.autocommit() as connection:
-                return await upkeep.remove(connection, SWEEPS["expired answers"], LIMITS)
-
-        removing = asyncio.create_task(remove())
-        await asyncio.sleep(0.3)
-    assert (await removing).rows == 1
-    left = await ask(team, "SELECT question FROM answers ORDER BY question")
-    assert [row["question"] for row in left] == ["living", "renewed"]
-
-
 @pytest.mark.parametrize("name", SWEEPS)
 async def test_nothing_is_done_where_there_is_nothing(team: Team, name: str) -> None:
     assert await sweep(team, name) == Freed()

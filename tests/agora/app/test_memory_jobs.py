@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from agora.app import jobs, runs
+from agora.app import jobs, runs, upkeep
 from agora.domain.contracts import AgentOutcome, AgentTask
 from agora.team import Team, assemble
 from memory import memories
@@ -30,7 +30,9 @@ async def test_a_night_removes_what_has_had_its_time(team: Team) -> None:
         for text, days in (("old", -1), ("young", 1)):
             one = Memory("default", "reflection", text, "task-0")
             await memories.remember(connection, one, timedelta(days=days))
-    await jobs.forget(NOBODY)
+    told = await upkeep.plan(NOBODY, lambda said: None)
+    assert told["steps"]["expired answers"]["rows"] == told["steps"]["memories"]["rows"] == 1
+    await upkeep.tidy(NOBODY, lambda said: None)
     assert [row["question"] for row in await ask(team, "SELECT question FROM answers")] == [
         "What is a functor?"
     ]
