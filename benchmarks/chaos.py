@@ -4,7 +4,7 @@
 and two cloud models (OpenAI's) in server processes of their own; the real task graph with its real
 PostgreSQL saver; 20 tasks at a time. First each fault strikes 30 % of one vendor's calls while the
 other is sound, on a team that starts afresh; then everything strikes 30 % of all calls. Every task
-has a deadline, every answer is known. Takes three to four minutes.
+has a deadline, every answer is known. Takes five minutes.
 """
 
 import argparse
