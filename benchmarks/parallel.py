@@ -104,6 +104,8 @@ async def main(runs: int, seed: int) -> Json:
         async with database() as url, open_saver(url) as saver:
             named: Json = {"database.url": url, "home": home, "ollama.host": server.url}
             named |= {"ollama.models": (MODEL,), "auction.second_usd": 0.0}
+            # All questions here look alike, and a judge would take its second for each.
+            named |= {"memory.judge_pairs": 0}
             one = {"plan.at_once": 1, "plan.most_at_once": 1}
             teams = {
                 "lanes": agora.team.assemble(load({}, **named)),

@@ -16,6 +16,8 @@ from agora.domain.settings import Settings
 from agora.team.acting import Acting
 from agora.team.admission import Admission
 
+CLOSING_S = 0.3
+"""What a task takes to be closed once its last call has ended: its deadline leaves that much."""
 RETRY = 50
 """The ordinal of a second try, counted from the first one's."""
 
@@ -74,7 +76,7 @@ class Asking:
                 messages,
                 self.settings,
                 tools=question.tools,
-                deadline_s=min(limits.deadline_s, self.admission.left_s(question.ends_at)),
+                deadline_s=min(limits.deadline_s, self._left_s(question.ends_at)),
                 answer_tokens=limits.answer_tokens,
                 on_token=question.on_token,
                 schema=schema,
@@ -88,6 +90,9 @@ class Asking:
         if act.budgets:
             await self.admission.open_budgets(task, bidder)
         return Reply.model_validate(await self.acting.perform(act, do))
+
+    def _left_s(self, ends_at: str | None) -> float:
+        return max(0.01, self.admission.left_s(ends_at) - CLOSING_S)
 
 
 @dataclass(frozen=True)
