@@ -26,7 +26,7 @@ UNFLUSHED = "SELECT set_config('synchronous_commit', 'off', true)"
 STREAM = "knowledge_stream"
 # Its own transaction, and few of them: a commit that notifies waits for all others that do.
 RING = f"WITH unflushed AS ({UNFLUSHED}) SELECT pg_notify('{STREAM}', '') FROM unflushed"
-RING_S = 0.1
+RING_S = 0.02
 """How long the news of an event waits for others to go along with it."""
 
 
