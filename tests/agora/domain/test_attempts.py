@@ -200,8 +200,8 @@ async def test_a_prompt_that_ollama_has_cut_in_silence_gives_no_answer(
 
 @BOTH
 async def test_a_server_that_knows_no_limit_is_stopped(server: ModelServer, vendor: str) -> None:
-    server.manner.script = lambda messages: "word " * 500
-    server.manner.token_s = 0.002
+    server.manner.script = lambda messages: "word " * 2000
+    server.manner.token_s = 0.01
     server.fail("overrun")
     fault = await fault_of(server, vendor, answer_tokens=16, deadline_s=5.0)
     assert type(fault) is faults.OutputLimitError
