@@ -270,7 +270,15 @@ class Act(Contract):
     """Something that reaches outside; case, stage, round and ordinal name it for ever."""
 
     kind: Literal[
-        "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+        "ask_model",
+        "call_tool",
+        "read_document",
+        "read_feed",
+        "run_tests",
+        "commit",
+        "discover",
+        "send_alert",
+        "approve_change",
     ]
     subject: str
     actor: str = "agora"

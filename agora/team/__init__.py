@@ -17,6 +17,7 @@ from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
 from agora.team.admission import Admission
+from agora.team.alerting import Alerting
 from agora.team.answering import Answering
 from agora.team.asking import Asking
 from agora.team.calibrating import Calibrating
@@ -58,6 +59,7 @@ class Team:
     stream: Stream
     holding: Holding
     acting: Acting
+    alerting: Alerting
     market: Market
     indexing: Indexing
     recalling: Recalling
@@ -103,6 +105,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         stream=stream,
         holding=Holding(database),
         acting=acting,
+        alerting=Alerting(settings, database, acting, clock),
         market=market,
         indexing=indexing,
         recalling=recalling,
