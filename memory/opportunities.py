@@ -1,5 +1,7 @@
 """The opportunities table: what could be better; at most one row alive per kind and subject."""
 
+from collections.abc import Sequence
+
 from psycopg.types.json import Jsonb
 
 from agora.domain.contracts import Json, Opportunity
@@ -20,7 +22,7 @@ WHERE id = (
     SELECT id FROM opportunities
     WHERE kind = ANY(%(kinds)s) AND starts_with(subject, %(under)s)
       AND (status = 'open' OR status = 'claimed' AND claimed_by = %(thread)s)
-    ORDER BY (kind = 'alarm') DESC, (priority = 'high') DESC, created_at
+    ORDER BY (kind = 'alarm') DESC, (priority = 'high') DESC, (priority = 'low'), created_at
     LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING {FIELDS}
 """
@@ -33,6 +35,19 @@ ADD = "UPDATE opportunities SET evidence = evidence || %s WHERE id = %s"
 REOPEN = """
 UPDATE opportunities SET status = 'open', claimed_by = NULL WHERE id = %s AND status = 'claimed'
 """
+# Of one subject and its family of kinds only one is alive; who opens one holds off all others.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+ALIVE = f"""
+SELECT {FIELDS} FROM opportunities
+WHERE subject = %s AND kind = ANY(%s) AND status <> 'closed' FOR UPDATE
+"""
+BECOME = "UPDATE opportunities SET kind = %s, priority = %s WHERE id = %s AND status = 'open'"
+SETTLED = """
+SELECT evidence->>'seen' AS seen FROM opportunities
+WHERE subject = %s AND kind = %s AND status = 'closed' AND verdict <> ALL(%s)
+ORDER BY closed_at DESC LIMIT 1
+"""
+OF_A_RUN = f"SELECT {FIELDS} FROM opportunities WHERE claimed_by = %s AND status = 'claimed'"
 LIVING = (
     f"SELECT {FIELDS}, created_at FROM opportunities WHERE status <> 'closed' ORDER BY created_at"
 )
@@ -45,6 +60,38 @@ async def open_one(connection: Rows, found: Opportunity) -> str:
     stored = await (await connection.execute(OPEN, row)).fetchone()
     assert stored is not None
     return str(stored["id"])
+
+
+async def open_pressing(connection: Rows, found: Opportunity, family: Sequence[str]) -> bool:
+    """Write an opportunity down unless its subject has one of the same family; return if it is new.
+
+    `family` lists kinds, the most pressing first: what is open becomes the more pressing kind, and
+    what somebody works on only learns the evidence.
+    """
+    await connection.execute(LOCK, [f"opportunity {found.subject}"])
+    alive = await (await connection.execute(ALIVE, [found.subject, list(family)])).fetchone()
+    if alive is None:
+        await open_one(connection, found)
+        return True
+    if alive["status"] == "open" and family.index(found.kind) <= family.index(alive["kind"]):
+        await connection.execute(BECOME, [found.kind, found.priority, alive["id"]])
+    await add_evidence(connection, alive["id"], found.evidence)
+    return False
+
+
+async def settled_as(connection: Rows, found: Opportunity, unless: Sequence[str]) -> str | None:
+    """Return what was seen when the last one of its kind was closed, and not with these verdicts.
+
+    None: there is no such one.
+    """
+    given = [found.subject, found.kind, list(unless)]
+    row = await (await connection.execute(SETTLED, given)).fetchone()
+    return str(row["seen"]) if row else None
+
+
+async def of_run(connection: Rows, thread_id: str) -> Row | None:
+    """Return what a run works on, or None."""
+    return await (await connection.execute(OF_A_RUN, [thread_id])).fetchone()
 
 
 async def claim(

@@ -191,11 +191,35 @@ class Opportunity(Contract):
     """Something detected that could be better: one row, one open one per (kind, subject)."""
 
     id: str
-    kind: Literal["failing_tests", "failing_tool", "alarm", "prompt"]
+    kind: Literal[
+        "failing_tests",
+        "failing_tool",
+        "predicted_fault",
+        "slow_tool",
+        "duplicate_tool",
+        "unused_tool",
+        "alarm",
+        "prompt",
+    ]
     subject: str
-    priority: Literal["high", "medium"] = "medium"
+    priority: Literal["high", "medium", "low"] = "medium"
     evidence: Json = {}
     status: Literal["open", "claimed", "closed"] = "open"
+
+
+class Replay(Contract):
+    """A recorded good call: whatever the tool becomes, these arguments must give this result."""
+
+    tool: str  # "calculator.divide"
+    path: str
+    arguments: Json
+    result: Any
+    latency_s: float
+
+    @property
+    def function(self) -> str:
+        """Return the function's name within its file."""
+        return self.tool.rpartition(".")[2]
 
 
 class TestReport(Contract):
@@ -308,7 +332,8 @@ class Improvement(Contract):
     id: str = ""  # given by detecting where the caller gives none
     workspace: str
     test: str = "pytest -q"
-    kinds: tuple[str, ...] = ("alarm", "failing_tool", "failing_tests")
+    kinds: tuple[str, ...] = ("alarm", "failing_tool", "predicted_fault", "failing_tests")
+    preset: str = "default"  # of the loop that asks: when a tool fails
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0

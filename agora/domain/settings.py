@@ -180,6 +180,14 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    slow_s: float = Field(gt=0)
+    watch_h: float = Field(gt=0)
+    approval_h: float = Field(gt=0)
+    unused_days: float = Field(gt=0)
+    valuable: float = Field(ge=0)
+    replays: int = Field(ge=0)
+    probes: int = Field(ge=0)
+    archive_days: float = Field(gt=0)
 
 
 class AlertSettings(_Section):

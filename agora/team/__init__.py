@@ -84,7 +84,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         Policy.load(),
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
-    watching = Watching(database, settings.repair)
+    watching = Watching(database, settings.repair, clock)
     changing = Changing(database, acting, watching)
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)

@@ -214,7 +214,7 @@ class Changing:
     async def _note(self, change: Change, commit: str, baseline: float | None) -> None:
         """Store the commit, and tell the folds once that what they count has changed."""
         told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
-        told |= {"commit": commit, "baseline": baseline}
+        told |= {"commit": commit, "baseline": baseline} | self.watching.window()
         kind = "change.reverted" if change.kind == "revert" else "change.applied"
         async with self.database.transaction() as connection:
             if await changes.applied(connection, change.id, commit):

@@ -88,7 +88,7 @@ class Repairing:
         root, here = str(bench.workspace.root), case.get()
         recorded = [kind for kind in order.kinds if kind != "failing_tests"]
         if recorded:
-            await self.watching.detect(root)
+            await self.watching.detect(root, order.preset)
             if found := await self.watching.claim(here.thread_id, recorded, f"{root}:"):
                 return found
         if "failing_tests" not in order.kinds:
