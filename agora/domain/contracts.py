@@ -41,6 +41,10 @@ class Contract(BaseModel):
         return self.model_validate(self.model_dump() | changes)
 
 
+TENANT = "default"
+"""Whose a task is that names nobody."""
+
+
 class AgentTask(Contract):
     """What a person asks of Agora, once."""
 
@@ -54,7 +58,7 @@ class AgentTask(Contract):
     deadline_s: float | None = Field(default=None, gt=0)
     labels: tuple[str, ...] = ()  # private, side_effects, untrusted, residency:eu, …
     requires: tuple[str, ...] = ()  # capabilities a bidder must have
-    tenant: str = "default"
+    tenant: str = TENANT
     workspace: str | None = None  # the git work tree that documents and tools come from
     split: bool | None = None  # into subtasks: yes, no, or (None) where that has paid off before
 
