@@ -1,5 +1,5 @@
 -- Tools under watch: the registry, calls to replay, loops, and alerts.
--- depends: 0006.rooms
+-- depends: 0007.trials
 
 CREATE TABLE tools (
     workspace   text NOT NULL,
