@@ -265,6 +265,8 @@ class Change(Contract):
     diff: str
     at: str  # fixed date of the commit, so that building it twice gives one sha
     title: str = ""
+    approved_by: str = ""  # filled when it is applied: who, and where the signed log says so
+    decision: int = 0
 
     @property
     def digest(self) -> str:

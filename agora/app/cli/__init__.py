@@ -22,6 +22,7 @@ from agora.app.cli import (
     models,
     pulse,
     resume,
+    rollback,
     rooms,
     scout,
     stats,
@@ -48,6 +49,7 @@ app.add_typer(approvals.app, name="approvals")
 app.command("room")(rooms.room)
 app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
+app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
