@@ -26,6 +26,10 @@ APPLIED = """
 UPDATE changes SET status = 'applied', commit = %s WHERE id = %s AND status <> 'applied'
 """
 WAITING = "SELECT * FROM changes WHERE status = 'waiting' ORDER BY created_at"
+UNWANTED = """
+SELECT digest FROM changes
+WHERE workspace = %s AND takes_back = '' AND status IN ('rejected', 'reverted')
+"""
 COUNT = "SELECT status, count(*) AS changes FROM changes GROUP BY status"
 ANSWER = """
 INSERT INTO approvals (change_id, digest, type, by, reason, diff)
@@ -107,3 +111,9 @@ async def answered(connection: Rows, change_id: str) -> Row | None:
 async def logged(connection: Rows, change_id: str, decision: int) -> None:
     """Store where the signed log has an answer; the first place counts."""
     await connection.execute(LOGGED, [decision, change_id])
+
+
+async def unwanted(connection: Rows, workspace: str) -> set[str]:
+    """Return the digests of what was rejected, or taken back, in a workspace."""
+    rows = await (await connection.execute(UNWANTED, [workspace])).fetchall()
+    return {str(row["digest"]) for row in rows}

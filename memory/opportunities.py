@@ -47,7 +47,26 @@ SELECT evidence->>'seen' AS seen FROM opportunities
 WHERE subject = %s AND kind = %s AND status = 'closed' AND verdict <> ALL(%s)
 ORDER BY closed_at DESC LIMIT 1
 """
-OF_A_RUN = f"SELECT {FIELDS} FROM opportunities WHERE claimed_by = %s AND status = 'claimed'"
+UNDER = f"""
+SELECT {FIELDS}, claimed_by, verdict FROM opportunities
+WHERE starts_with(subject, %s) AND status = %s ORDER BY created_at
+"""
+# What nobody was told of; a cycle that was killed in between tells it later.
+UNTOLD = f"""
+SELECT {FIELDS}, verdict FROM opportunities
+WHERE starts_with(subject, %(under)s) AND NOT evidence ? 'told'
+  AND (status = 'closed' AND verdict = ANY(%(verdicts)s)
+       OR status = 'open' AND kind = ANY(%(kinds)s))
+ORDER BY created_at
+"""
+FAIL = """
+UPDATE opportunities SET
+    status = CASE WHEN %(trouble)s >= %(most)s THEN 'closed' ELSE status END,
+    verdict = CASE WHEN %(trouble)s >= %(most)s THEN 'failed' END,
+    closed_at = CASE WHEN %(trouble)s >= %(most)s THEN clock_timestamp() END,
+    evidence = evidence || jsonb_build_object('trouble', %(trouble)s::int, 'error', %(error)s::text)
+WHERE id = %(id)s AND status = 'claimed' AND claimed_by = %(thread)s
+"""
 LIVING = (
     f"SELECT {FIELDS}, created_at FROM opportunities WHERE status <> 'closed' ORDER BY created_at"
 )
@@ -89,9 +108,24 @@ async def settled_as(connection: Rows, found: Opportunity, unless: Sequence[str]
     return str(row["seen"]) if row else None
 
 
-async def of_run(connection: Rows, thread_id: str) -> Row | None:
-    """Return what a run works on, or None."""
-    return await (await connection.execute(OF_A_RUN, [thread_id])).fetchone()
+async def under(connection: Rows, prefix: str, status: str) -> list[Row]:
+    """Return those of a status whose subject begins with `prefix`, with who has claimed them."""
+    return await (await connection.execute(UNDER, [prefix, status])).fetchall()
+
+
+async def untold(
+    connection: Rows, prefix: str, verdicts: Sequence[str], kinds: Sequence[str]
+) -> list[Row]:
+    """Return what nobody was told of: closed with these verdicts, or open and of these kinds."""
+    given = {"under": prefix, "verdicts": list(verdicts), "kinds": list(kinds)}
+    return await (await connection.execute(UNTOLD, given)).fetchall()
+
+
+async def fail(connection: Rows, row: Row, error: str, most: int) -> None:
+    """Note that the run which works on it has failed; after so many times it is given up."""
+    trouble = row["evidence"].get("trouble", 0) + 1
+    given = {"id": row["id"], "thread": row["claimed_by"], "error": error}
+    await connection.execute(FAIL, given | {"most": most, "trouble": trouble})
 
 
 async def claim(

@@ -250,6 +250,11 @@ class Verdict(Contract):
     reason: str = ""
 
 
+def digest_of(diff: str) -> str:
+    """Return the hash by which a diff is approved."""
+    return sha256(diff.encode()).hexdigest()
+
+
 class Change(Contract):
     """A diff against one state of one subject: proposed, proved, approved, applied, watched.
 
@@ -271,7 +276,7 @@ class Change(Contract):
     @property
     def digest(self) -> str:
         """Return the hash of the diff: an approval stands for these bytes only."""
-        return sha256(self.diff.encode()).hexdigest()
+        return digest_of(self.diff)
 
 
 class Approval(Contract):

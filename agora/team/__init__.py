@@ -29,6 +29,7 @@ from agora.team.indexing import Indexing
 from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
+from agora.team.looping import Looping
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
@@ -78,6 +79,7 @@ class Team:
     changing: Changing
     proving: Proving
     repairing: Repairing
+    looping: Looping
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -87,6 +89,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         Policy.load(),
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
+    alerting = Alerting(settings, database, acting, clock)
     watching = Watching(database, settings.repair, clock)
     changing = Changing(database, acting, watching, {"patch": Workspaces()})
     library, tooling = Library(acting), Tooling(settings, acting, watching)
@@ -108,7 +111,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         stream=stream,
         holding=Holding(database),
         acting=acting,
-        alerting=Alerting(settings, database, acting, clock),
+        alerting=alerting,
         market=market,
         indexing=indexing,
         recalling=recalling,
@@ -125,6 +128,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         changing=changing,
         proving=Proving(database),
         repairing=Repairing(settings, acting, watching, changing, clock),
+        looping=Looping(settings, database, watching, alerting, clock),
     )
 
 

@@ -161,6 +161,11 @@ class Changing:
             return True
         return False
 
+    async def unwanted(self, workspace: str) -> set[str]:
+        """Return the digests of diffs that were rejected or taken back: none is proposed again."""
+        async with self.database.transaction() as connection:
+            return await changes.unwanted(connection, workspace)
+
     async def late(self, now: datetime, after: timedelta) -> list[Row]:
         """Return the changes that have waited for an answer for longer than that."""
         return [row for row in await self.waiting() if now - _at(row) > after]

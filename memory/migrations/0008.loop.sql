@@ -10,6 +10,7 @@ CREATE TABLE tools (
     body        jsonb NOT NULL,             -- the whole Tool
     digest      text NOT NULL,              -- of its source, or of what its server says
     source      text NOT NULL DEFAULT '',   -- what brings it back, should it be deleted
+    probed      text NOT NULL DEFAULT '',   -- the digest that inputs were generated for
     seen_at     timestamptz NOT NULL,       -- first
     gone_at     timestamptz,
     archived_at timestamptz,
@@ -48,7 +49,7 @@ CREATE TABLE loops (
     opportunities_detected bigint NOT NULL DEFAULT 0,
     tools_analyzed         bigint NOT NULL DEFAULT 0,
     maintenance_runs       bigint NOT NULL DEFAULT 0,
-    green                  text NOT NULL DEFAULT ''  -- the commit whose tests were seen to pass
+    looked_at              text NOT NULL DEFAULT ''  -- the commit whose tests it has run
 );
 
 CREATE TABLE alerts (

@@ -19,6 +19,7 @@ from agora.app.cli import (
     feedback,
     fix,
     log,
+    loop,
     models,
     pulse,
     resume,
@@ -54,6 +55,7 @@ app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
+app.add_typer(loop.app, name="loop")
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
