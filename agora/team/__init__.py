@@ -30,6 +30,7 @@ from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.looping import Looping
+from agora.team.maintaining import Maintaining
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
@@ -37,6 +38,7 @@ from agora.team.planning import Planning
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
+from agora.team.registering import Registering
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
@@ -76,10 +78,12 @@ class Team:
     pulsing: Pulsing
     tooling: Tooling
     watching: Watching
+    registering: Registering
     changing: Changing
     proving: Proving
     repairing: Repairing
     looping: Looping
+    maintaining: Maintaining
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -103,6 +107,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
+    registering = Registering(
+        settings, database, acting, tooling, changing, indexing, alerting, clock
+    )
     learning = Learning(settings, database, market, recalling, remembering, watching)
     return Team(
         settings=settings,
@@ -125,10 +132,12 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
+        registering=registering,
         changing=changing,
         proving=Proving(database),
         repairing=Repairing(settings, acting, watching, changing, clock),
         looping=Looping(settings, database, watching, alerting, clock),
+        maintaining=Maintaining(settings, database, acting, registering, watching, clock),
     )
 
 
