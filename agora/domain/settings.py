@@ -204,7 +204,6 @@ class RoomSettings(_Section):
     evidence: bool
     asks_person: bool
     audits: bool
-    keep_s: float = Field(gt=0)
 
 
 class PlanSettings(_Section):

@@ -113,7 +113,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=answering,
         planning=Planning(settings.plan, database, answering, asking, market, learning),
-        meeting=_meeting(settings, database, acting, asking, market, library),
+        meeting=_meeting(settings, database, acting, asking, market, library, stream),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
@@ -132,10 +132,11 @@ def _meeting(
     asking: Asking,
     market: Market,
     library: Library,
+    stream: Stream,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

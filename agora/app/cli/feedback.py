@@ -26,6 +26,7 @@ async def _feedback(task: str, word: str, comment: str, as_json: bool) -> int:
     said: Literal["good", "bad"] = "good" if word == "good" else "bad"
     async with team.opened() as current:
         forgotten = await current.remembering.hear(task, said, comment)
+        await current.meeting.heed(task, is_right=said == "good")
     told = {"task_id": task, "feedback": said, "forgotten": forgotten}
     if as_json:
         output.show_json(told)
