@@ -31,4 +31,4 @@ def _changes(asked: AgentTask, task: AgentTask) -> Any:
 def _turns(state: TaskState) -> list[str]:
     """Return what was said before the turn that the task was made of."""
     earlier = (state.get("messages") or [])[:-1]
-    return [f"{turn.type}: {turn.text}" for turn in earlier[-6:]]
+    return [f"{turn.type}: {turn.text}" for turn in earlier[-6:]] or state.get("turns", [])

@@ -71,7 +71,7 @@ class Recalling:
         may_rest = questions.rests_on_others(task.text) if turns else questions.goes_on(task.text)
         if not may_rest:
             return task
-        if not turns or self._never & set(task.labels):
+        if not turns or "untrusted" in task.labels:
             return None
         judge = await self.judging.judge(task)
         text = await self.judging.standalone(task, judge, turns) if judge else None
