@@ -200,3 +200,8 @@ def _stems(text: str) -> list[str]:
 def _stem(word: str) -> str:
     stemmed: str = snowballstemmer.stemmer("english").stemWord(word)
     return stemmed
+
+
+def words_of(text: str) -> set[str]:
+    """Return the stems of the words of four letters and more: what a text is about."""
+    return {stem for stem in _stems(text) if len(stem) > 3}
