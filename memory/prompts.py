@@ -54,6 +54,13 @@ async def production(connection: Rows) -> dict[str, int]:
     return {row["expert"]: row["version"] for row in rows}
 
 
+async def standing(connection: Rows) -> tuple[dict[str, int], frozenset[str]]:
+    """Return what is in production, and of whom there is something to go back to."""
+    rows = await (await connection.execute(CHANNELS)).fetchall()
+    now = {row["expert"]: row["version"] for row in rows if row["channel"] == "production"}
+    return now, frozenset(row["expert"] for row in rows if row["channel"] == "previous")
+
+
 async def channels(connection: Rows) -> dict[str, dict[str, int]]:
     """Return what every channel of every expert points at."""
     found: dict[str, dict[str, int]] = {}

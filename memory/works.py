@@ -53,6 +53,18 @@ WHERE split_part(works.bidder, '@', 1) = %(expert)s AND works.is_right IS NOT NU
   AND coalesce(tasks.body->>'workspace', '') = ''
 ORDER BY works.at DESC LIMIT %(most)s
 """
+# Outcomes of promoted prompts that their watch has not counted, or has counted otherwise.
+TURNED = """
+SELECT trials.subject AS expert, works.prompt, works.task_id, works.is_right
+FROM trials JOIN works ON split_part(works.bidder, '@', 1) = trials.subject
+     AND works.prompt = (trials.candidate->>'version')::int AND works.at > trials.ended_at
+     LEFT JOIN trial_outcomes ON trial_outcomes.trial_id = trials.id
+     AND trial_outcomes.task_id = works.task_id
+WHERE trials.kind = 'prompt' AND trials.status = 'promoted'
+  AND trial_outcomes.candidate IS DISTINCT FROM works.is_right
+  AND (trial_outcomes.task_id IS NULL OR trial_outcomes.incumbent IS NULL)
+ORDER BY works.at LIMIT 500
+"""
 UNJUDGED = """
 SELECT works.task_id, works.bidder, works.answer, tasks.body AS task
 FROM works JOIN tasks ON tasks.id = works.task_id
@@ -112,12 +124,15 @@ async def reference(connection: Rows, task_id: str) -> str | None:
     return next((str(row["answer"]) for row in rows if row["answer"]), None)
 
 
-async def recorded(
-    connection: Rows, expert: str, without: Iterable[str], most: int
-) -> list[Row]:
+async def recorded(connection: Rows, expert: str, without: Iterable[str], most: int) -> list[Row]:
     """Return the newest judged works of an expert, but those of tasks with one of these labels."""
     wanted = {"expert": expert, "without": list(without), "most": most}
     return await (await connection.execute(RECORDED, wanted)).fetchall()
+
+
+async def turned(connection: Rows) -> list[Row]:
+    """Return outcomes of promoted prompts that the watch over them does not know as they are."""
+    return await (await connection.execute(TURNED)).fetchall()
 
 
 async def unjudged(connection: Rows, since: timedelta, share: float, most: int) -> list[Row]:

@@ -51,6 +51,8 @@ class Expert(Contract):
     domains: Domains = Field(min_length=1)  # name → words of a task that speak of it
     models: tuple[str, ...] = Field(min_length=1)  # local, cloud, names or globs; () if built in
     tools: tuple[str, ...] = ()  # names or globs
+    bids: bool = True  # False: works for the team itself, not for tasks
+    keeps: tuple[str, ...] = ()  # what every wording of its prompt must say, word for word
     description: str = Field(min_length=1)
     system: str = Field(min_length=1)
 

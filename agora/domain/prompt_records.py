@@ -1,8 +1,8 @@
 """Prompt records: what outcomes say of each version of an expert's prompt, as a fold into JSON.
 
 An outcome that names the version (`prompt`) counts for all domains together (the cell "") and for
-its own. A cell rings by its CUSUM, or by the floor; a version that has won its trial has a watch
-of its own. What rings names its evidence: tasks, errors, and what they share.
+its own. A cell rings by its CUSUM, or by the floor, and names its evidence: tasks, errors, and
+what they share. (What has won a trial has a watch beside: agora/team/proving.py.)
 """
 
 from collections import Counter
@@ -16,16 +16,9 @@ from agora.domain.sequential import (
     Cusum,
     expert_watch,
     is_below_floor,
-    promotion_watch,
 )
 
-KINDS = [
-    "outcome.judged",
-    "outcome.corrected",
-    "prompt.promoted",
-    "prompt.rolled_back",
-    "prompt.searched",
-]
+KINDS = ["outcome.judged", "outcome.corrected", "rewrite.judged", "prompt.searched"]
 NEW: Json = {"right": 0, "outcomes": 0, "total": 0.0, "own": None, "before": [0, 0], "failures": []}
 KEPT = 20
 """So many failures of a version are kept as evidence."""
@@ -35,37 +28,20 @@ SHARED = 0.6
 
 def empty() -> Json:
     """Return the records before the first outcome."""
-    return {"cells": {}, "watches": {}}
+    return {"cells": {}}
 
 
 def step(state: Json, event: Mapping[str, Any]) -> Json:
     """Return the records after one more event; the given ones stay as they are."""
-    state = state or empty()
-    kind = event["kind"]
-    if kind == "prompt.promoted":
-        watch = {"version": event["version"], "rate": event["rate"], "total": 0.0}
-        return state | {"watches": state["watches"] | {event["expert"]: watch}}
-    if kind == "prompt.rolled_back":
-        rest = {name: one for name, one in state["watches"].items() if name != event["expert"]}
-        return state | {"watches": rest}
-    if kind == "prompt.searched":
-        return state | {"cells": state["cells"] | dict(_calmed(state, event))}
+    cells: Json = (state or empty())["cells"]
+    if event["kind"] == "prompt.searched":
+        return {"cells": cells | dict(_calmed(cells, event))}
     if event.get("right") is None or event.get("prompt") is None or event.get("is_graded"):
-        return state
-    return _counted(state, event)
-
-
-def _counted(state: Json, event: Mapping[str, Any]) -> Json:
-    expert = event["bidder"].partition("@")[0]
-    is_new, cells = event["kind"] == "outcome.judged", dict(state["cells"])
-    for domain in ("", event["domain"]):
-        key = f"{expert}/{event['prompt']}/{domain}"
-        cells[key] = judged(cells.get(key, NEW), event) if is_new else corrected(cells[key], event)
-    watch = state["watches"].get(expert)
-    if watch and watch["version"] == event["prompt"]:
-        total = _moved(_watch(watch), event["right"], is_new)
-        return {"cells": cells, "watches": state["watches"] | {expert: watch | {"total": total}}}
-    return state | {"cells": cells}
+        return {"cells": cells}
+    expert, is_new = event["bidder"].partition("@")[0], event["kind"] != "outcome.corrected"
+    keys = [f"{expert}/{event['prompt']}/{domain}" for domain in ("", event["domain"])]
+    counted = judged if is_new else corrected
+    return {"cells": cells | {key: counted(cells.get(key, NEW), event) for key in keys}}
 
 
 def judged(cell: Json, event: Mapping[str, Any]) -> Json:
@@ -81,16 +57,9 @@ def judged(cell: Json, event: Mapping[str, Any]) -> Json:
 def corrected(cell: Json, event: Mapping[str, Any]) -> Json:
     """Return a cell in which an outcome was judged otherwise later on."""
     right = cell["right"] + (1 if event["right"] else -1)
-    after = cell | {"right": right, "total": _moved(cusum(cell), event["right"], False)}
+    after = cell | {"right": right, "total": cusum(cell).turned(event["right"]).total}
     rest = [one for one in cell["failures"] if one["task"] != event.get("task_id")]
     return after | {"failures": rest if event["right"] else _with(rest, event)}
-
-
-def _moved(watch: Cusum, is_right: bool, is_new: bool) -> float:
-    """Return a watch's total after an outcome; of one that is corrected the old one is undone."""
-    after = watch.step(is_right).total
-    undone = 0.0 if is_new else watch.step(not is_right).total - watch.total
-    return max(0.0, after - undone)
 
 
 def _with(failures: list[Json], event: Mapping[str, Any]) -> list[Json]:
@@ -99,10 +68,10 @@ def _with(failures: list[Json], event: Mapping[str, Any]) -> list[Json]:
     return [*failures, kept][-KEPT:]
 
 
-def _calmed(state: Json, event: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+def _calmed(cells: Json, event: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
     """Return the cells of a version that was searched for: they ring again by new outcomes only."""
     prefix = f"{event['expert']}/{event['version']}/"
-    for key, cell in state["cells"].items():
+    for key, cell in cells.items():
         if key.startswith(prefix):
             yield key, cell | {"total": 0.0, "before": [cell["right"], cell["outcomes"]]}
 
@@ -121,23 +90,9 @@ def why(cell: Json) -> str | None:
     return "floor" if is_below_floor(cell["right"] - right, cell["outcomes"] - outcomes) else None
 
 
-def _watch(watch: Json) -> Cusum:
-    fresh = promotion_watch(watch["rate"])
-    return Cusum(fresh.p0, fresh.p1, fresh.alarm, watch["total"])
-
-
-def regressions(state: Json, production: Mapping[str, int]) -> list[Json]:
-    """Return the versions in production that are worse than their trial had shown."""
-    return [
-        {"expert": expert, "version": one["version"], "rate": one["rate"]}
-        for expert, one in sorted((state or empty())["watches"].items())
-        if production.get(expert) == one["version"] and _watch(one).is_alarm
-    ]
-
-
 def drops(state: Json, production: Mapping[str, int]) -> list[Json]:
     """Return the experts whose version in production rings, each once, with the evidence."""
-    cells = (state or empty())["cells"]
+    cells: Json = (state or empty())["cells"]
     found: dict[str, Json] = {}
     for key in sorted(cells):
         expert, version, domain = key.split("/", 2)

@@ -17,24 +17,33 @@ GROWTH = 4
 COPIED = 8
 """So many words in a row that stand in a task are no rule, but the task."""
 
-_UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\u00ad\U000e0000-\U000e007f]")
+_UNSEEN = re.compile(
+    "[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\u00ad\U000e0000-\U000e007f]"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ROLE = re.compile(
-    r"<\|[^|>]{0,40}\|>|\[/?INST\]|<</?SYS>>|^\s*#{0,3}\s*(?:system|assistant|user)\s*:", re.I | re.M
+    r"<\|[^|>]{0,40}\|>|\[/?INST\]|<</?SYS>>|^\s*#{0,3}\s*(?:system|assistant|user)\s*:",
+    re.IGNORECASE | re.MULTILINE,
 )
-_ALL = r"(?:all|any|every|each|the|these|those|your|my|our|previous|prior|earlier|above|other|of|such)"
+_ALL = (
+    r"(?:all|any|every|each|the|these|those|your|my|our|previous|prior|earlier|above|other|of|such)"
+)
+_RULES = r"(?:rules?|instructions?|prompts?|guidelines?|polic(?:y|ies)|constraints?|safety)"
+_SAY = r"(?:answer|reply|respond|say|output)s?"
 _ORDERS = (
-    rf"\b(?:ignore|disregard|forget|override|bypass|discard|skip)\b(?:\s+{_ALL})+\s+"
-    r"(?:\w+\s+)?(?:rules?|instructions?|prompts?|guidelines?|polic(?:y|ies)|constraints?|restrictions?|safety)",
+    r"\b(?:ignore|disregard|forget|override|bypass|discard|skip)\b"
+    rf"(?:\s+{_ALL})+\s+(?:\w+\s+)?{_RULES}",
     r"\b(?:do not|don't|never)\s+(?:follow|obey|heed|respect|comply with)\s+"
-    rf"(?:{_ALL}\s+)*(?:\w+\s+)?(?:rules?|instructions?|prompts?|guidelines?|polic(?:y|ies))",
+    rf"(?:{_ALL}\s+)*(?:\w+\s+)?{_RULES}",
     r"\b(?:reveal|print|repeat|output|leak|show|expose|send)\s+(?:\w+\s+){0,3}"
-    r"(?:system prompt|hidden prompt|instructions verbatim|api[ _-]?keys?|passwords?|credentials|secrets?)",
-    r"\b(?:you are|act as|pretend to be)\s+(?:now\s+)?(?:dan\b|an? (?:unrestricted|uncensored|jailbroken))",
+    r"(?:system prompt|hidden prompt|api[ _-]?keys?|passwords?|credentials|secrets?)",
+    r"\b(?:you are|act as|pretend to be)\s+(?:now\s+)?"
+    r"(?:dan\b|an? (?:unrestricted|uncensored|jailbroken))",
     r"\b(?:jailbreak|developer mode|god mode)\b",
-    r"\bregardless of (?:the|what|any|your)\b[^.]{0,60}\b(?:task|question|user|instructions?|asks?|asked)\b",
-    r"\b(?:always|only)\s+(?:answer|reply|respond|say|output)s?\b[^.]{0,20}[\"'“‘]",
-    r"\b(?:answer|reply|respond|say|output)\s+(?:with\s+)?(?:only|always)\b[^.]{0,20}[\"'“‘]",
+    r"\bregardless of (?:the|what|any|your)\b[^.]{0,60}"
+    r"\b(?:task|question|user|instructions?|asks?|asked)\b",
+    rf"\b(?:always|only)\s+{_SAY}\b[^.]{{0,20}}[\"'“‘]",
+    rf"\b{_SAY}\s+(?:with\s+)?(?:only|always)\b[^.]{{0,20}}[\"'“‘]",
     r"\b(?:execute|run)\s+(?:the following|this)\s+(?:command|code|script)",
 )
 _INJECTION = re.compile("|".join(_ORDERS), re.IGNORECASE)
@@ -43,8 +52,10 @@ _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{80,}")
 _WORD = re.compile(r"\w+")
 
 
-def fault(old: str, new: str, keeps: Iterable[str] = (), material: Iterable[str] = ()) -> str | None:
-    """Return why a proposal for `old` is refused, as a clause after "the proposal"; None: it is fit.
+def fault(
+    old: str, new: str, keeps: Iterable[str] = (), material: Iterable[str] = ()
+) -> str | None:
+    """Return why a proposal for `old` is refused, as a clause after its name; None: it is fit.
 
     `keeps` are the words of its contract that every wording must hold; `material` is what whoever
     wrote it was shown of tasks.
@@ -52,9 +63,7 @@ def fault(old: str, new: str, keeps: Iterable[str] = (), material: Iterable[str]
     return next(_faults(old, new, keeps, material), None)
 
 
-def _faults(
-    old: str, new: str, keeps: Iterable[str], material: Iterable[str]
-) -> Iterator[str]:
+def _faults(old: str, new: str, keeps: Iterable[str], material: Iterable[str]) -> Iterator[str]:
     if len(new.strip()) < SHORTEST:
         yield "is empty or too short to be a prompt"
     if len(new) > min(LONGEST, GROWTH * len(old) + 1_500):

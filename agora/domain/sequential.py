@@ -46,6 +46,11 @@ class Cusum:
         ratio = log(self.p1 / self.p0) if is_right else log((1 - self.p1) / (1 - self.p0))
         return replace(self, total=max(0.0, self.total + ratio))
 
+    def turned(self, is_right: bool) -> "Cusum":
+        """Return the watch after an outcome that it has counted turned out to be the other way."""
+        undone = self.step(not is_right).total - self.total
+        return replace(self, total=max(0.0, self.step(is_right).total - undone))
+
     @property
     def is_alarm(self) -> bool:
         """Return whether the fall has shown itself."""
