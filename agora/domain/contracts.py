@@ -74,6 +74,7 @@ class AgentContext(Contract):
     prompt_versions: dict[str, int] = {}
     attempt: int = 0
     tools: tuple[str, ...] = ()
+    has_tools: bool = True  # False: a second answer beside another one may move nothing
 
 
 class Source(Contract):
@@ -275,7 +276,16 @@ class Case:
 
 
 ActKind = Literal[
-    "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+    "ask_model",
+    "call_tool",
+    "read_document",
+    "read_feed",
+    "run_tests",
+    "commit",
+    "discover",
+    "rewrite_prompt",
+    "promote_prompt",
+    "export_runs",
 ]
 """What policies know acts as."""
 
@@ -316,3 +326,4 @@ class Improvement(Contract):
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0
+    change: str | None = None  # one that is proved already, and only waits for a person

@@ -215,6 +215,28 @@ class PlanSettings(_Section):
     subtasks: int = Field(ge=2, le=50)
 
 
+class LearningSettings(_Section):
+    """How prompts are searched and tried: calls of the student, USD, recorded tasks, days."""
+
+    search_calls: int = Field(ge=20)
+    search_usd: float = Field(ge=0)
+    search_tasks: int = Field(ge=12)
+    least_tasks: int = Field(ge=12)
+    trial_days: float = Field(gt=0)
+    judged_share: float = Field(ge=0, le=1)
+    judge_usd: float = Field(ge=0)
+
+
+class DistilSettings(_Section):
+    """Whether reasoning is asked for, and what a training set is made of."""
+
+    traces: bool
+    teachers: tuple[str, ...]
+    alike: float = Field(gt=0, le=1)
+    per_domain: float = Field(ge=1)
+    validation: float = Field(gt=0, lt=0.5)
+
+
 class StageSettings(_Section):
     """How long a run holds its thread without a sign of life, in seconds."""
 
@@ -250,6 +272,8 @@ class Settings(_Section):
     sandbox: SandboxSettings
     room: RoomSettings
     plan: PlanSettings
+    learning: LearningSettings
+    distil: DistilSettings
     stage: StageSettings
     worker: WorkerSettings
 

@@ -19,6 +19,7 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.answering import Answering
 from agora.team.asking import Asking
+from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
@@ -28,10 +29,12 @@ from agora.team.indexing import Indexing
 from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
-from agora.team.market import Market, declared
+from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
 from agora.team.planning import Planning
+from agora.team.promoting import Promoting
+from agora.team.prompting import Prompting, declared
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
@@ -40,8 +43,9 @@ from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
-from agora.team.subjects import Workspaces
+from agora.team.subjects import Subject, Workspaces
 from agora.team.tooling import Tooling
+from agora.team.trying import Trying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -75,6 +79,9 @@ class Team:
     watching: Watching
     changing: Changing
     proving: Proving
+    prompting: Prompting
+    promoting: Promoting
+    trying: Trying
     repairing: Repairing
 
 
@@ -86,10 +93,13 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
     watching = Watching(database, settings.repair)
-    changing = Changing(database, acting, watching, {"patch": Workspaces()})
+    prompting, proving = Prompting(database), Proving(database)
+    subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
+    changing = Changing(database, acting, watching, subjects)
+    promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
-    market = Market(settings, database, admission, library, clock)
+    market = Market(settings, database, admission, library, prompting, clock)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
     asking = Asking(settings, acting, admission)
     index, embedder = Index(choose_chroma(settings)), choose_embedder(settings)
@@ -98,7 +108,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
-    learning = Learning(settings, database, market, recalling, remembering, watching)
+    learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
+    assessing = Assessing(settings.learning, database, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -120,7 +131,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         tooling=tooling,
         watching=watching,
         changing=changing,
-        proving=Proving(database),
+        proving=proving,
+        prompting=prompting,
+        promoting=promoting,
+        trying=Trying(settings.learning, database, answering, assessing, proving, remembering),
         repairing=Repairing(settings, acting, watching, changing, clock),
     )
 

@@ -17,6 +17,8 @@ from memory import changes, events
 from memory.database import Database, Row
 
 APPLY = "apply_change"
+RULE = "policy"
+"""Who approves what the policies let through without a person."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,14 @@ class Changing:
         """
         await self._refuse_unapproved(change)
         subject = self.subjects[change.kind]
-        act = Act(kind=subject.act, subject=f"{change.workspace} {change.id} {change.digest}")
+        # A remedy asks nobody, and what a rule has approved is nobody's yes.
+        said = await self.answered(change.id)
+        is_approved = bool(change.takes_back or (said and said["by"] != RULE))
+        act = Act(
+            kind=subject.act,
+            subject=f"{change.workspace} {change.id} {change.digest}",
+            facts={"is_approved": is_approved},
+        )
         result = await self.acting.perform(
             act, lambda: subject.apply(change), lambda: subject.finish(change)
         )
@@ -221,7 +230,7 @@ class Changing:
             if await changes.applied(connection, change.id, commit):
                 await events.publish(connection, case.get().correlation_id, kind, told)
 
-    async def take_back(self, change_id: str, at: str) -> str:
+    async def take_back(self, change_id: str, at: str, why: str = "") -> str:
         """Apply the reverse of an applied change on top of what is there now; return the commit."""
         row = await self.find(change_id)
         if not row["commit"]:
@@ -230,13 +239,15 @@ class Changing:
         async with self.database.transaction() as connection:
             known = await changes.find(connection, reverse_id)
         # Proposed once: a repeated node must build the same commit, whatever came after it.
-        reverse = changes.change_of(known) if known else await self._reverse(row, reverse_id, at)
+        reverse = (
+            changes.change_of(known) if known else await self._reverse(row, reverse_id, at, why)
+        )
         commit = await self.apply(reverse)
         async with self.database.transaction() as connection:
             await changes.move(connection, change_id, "reverted", "applied")
         return commit
 
-    async def _reverse(self, row: Row, reverse_id: str, at: str) -> Change:
+    async def _reverse(self, row: Row, reverse_id: str, at: str, why: str) -> Change:
         subject, workspace = self.subjects[row["kind"]], row["workspace"]
         reverse = Change(
             id=reverse_id,
@@ -247,7 +258,7 @@ class Changing:
             base=await subject.head(workspace),
             diff=await subject.reversal(workspace, row["commit"]),
             at=at,
-            title=f"Revert: {row['title'] or row['subject']}",
+            title=f"Revert: {why or row['title'] or row['subject']}",
         )
         await self.propose(reverse, None, {})
         return reverse
