@@ -108,6 +108,12 @@ async def index(runs: Runs) -> None:
         await indexing.close()
 
 
+async def compare(runs: Runs) -> None:
+    """Do some ended tasks another way, too, as far as trials ask for it."""
+    if pairs := await team.current().comparing.run():
+        log.info("ways are compared", pairs=pairs)
+
+
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
     told = await team.current().scouting.scout()
@@ -119,6 +125,7 @@ periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
 periodic("index", "* * * * * 30", index)
+periodic("compare", "*/2 * * * *", compare)
 periodic("scout", "7 * * * *", scout)
 
 

@@ -213,6 +213,8 @@ class PlanSettings(_Section):
     most_at_once: int = Field(ge=1, le=10)
     subtask_s: float = Field(gt=0)
     subtasks: int = Field(ge=2, le=50)
+    trial_share: float = Field(ge=0, le=1)
+    again_days: float = Field(gt=0)
 
 
 class LearningSettings(_Section):

@@ -23,6 +23,7 @@ from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.comparing import Comparing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
@@ -35,6 +36,7 @@ from agora.team.minutes import Minutes
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
+from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
@@ -44,6 +46,7 @@ from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
+from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
 from agora.team.trying import Trying
 from agora.team.watching import Watching
@@ -71,6 +74,8 @@ class Team:
     scouting: Scouting
     answering: Answering
     planning: Planning
+    synthesising: Synthesising
+    comparing: Comparing
     meeting: Meeting
     learning: Learning
     calibrating: Calibrating
@@ -110,6 +115,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     answering = Answering(settings, database, asking, market, library, tooling)
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
+    proven = Proven(proving, settings.memory.pulse_s)
+    planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
+    synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -123,7 +131,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         remembering=remembering,
         scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=answering,
-        planning=Planning(settings.plan, database, answering, asking, market, learning),
+        planning=planning,
+        synthesising=synthesising,
+        comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
         meeting=_meeting(settings, database, acting, asking, market, library, stream),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
