@@ -14,6 +14,8 @@ from nodes.states import TaskState
 async def recall(state: TaskState) -> Command[Literal["planning", "reflection"]]:
     """Serve from memory where that is safe, otherwise go on; a follow-up is made to stand alone."""
     recalling = team.current().recalling
+    if state["context"]["is_reworded"]:
+        return Command(update={"is_alone": False}, goto="planning")
     asked = AgentTask.model_validate(state["task"])
     task = await recalling.alone(asked, _turns(state))
     if task is None:

@@ -17,6 +17,7 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
+from agora.app import learning
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
@@ -120,7 +121,15 @@ async def scout(runs: Runs) -> None:
     log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
 
 
+async def learn(runs: Runs) -> None:
+    """Go on with trials of prompts, and put in line whose prompt is to be rewritten."""
+    for expert in await learning.go_on(runs):
+        await later("rewrite", f"rewrite {expert}", expert=expert)
+
+
 job("go_on", go_on)
+job("rewrite", learning.rewrite)
+periodic("learn", "* * * * * 45", learn)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)

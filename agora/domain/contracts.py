@@ -72,6 +72,7 @@ class AgentContext(Contract):
     pulse: str = ""
     memories: tuple[str, ...] = ()
     prompt_versions: dict[str, int] = {}
+    is_reworded: bool = False  # by somebody who tries a prompt out: no answer of another is served
     attempt: int = 0
     tools: tuple[str, ...] = ()
     has_tools: bool = True  # False: a second answer beside another one may move nothing

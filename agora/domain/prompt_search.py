@@ -71,15 +71,15 @@ def search(
     seed: int = 0,
 ) -> Found:
     """Return the best wording found until it is over, or until nothing can be done better."""
-    import gepa
+    from gepa.api import optimize
     from gepa.core.result import GEPAResult
 
     adapter: Any = _Adapter(attempt, rewrite)
 
-    def stop(state: Any) -> bool:
-        return is_over() or max(state.program_full_scores_val_set) >= 1.0
+    def stop(gepa_state: Any) -> bool:
+        return is_over() or max(gepa_state.program_full_scores_val_set) >= 1.0
 
-    result: GEPAResult[Any, Any] = gepa.optimize(
+    result: GEPAResult[Any, Any] = optimize(
         seed_candidate={PART: text},
         trainset=list(searched),
         valset=list(chosen_by),

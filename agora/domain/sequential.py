@@ -14,7 +14,7 @@ FLOOR_OUTCOMES = 10
 """… once there are as many outcomes."""
 OWN_RATE_OUTCOMES = 100
 """As many outcomes give a version a measured rate of its own …"""
-OWN_RATE_ERROR = 0.05
+OWN_RATE_ERROR = 0.055
 """… less its error: without that 7 % of healthy versions would ring within the next 100."""
 
 PROMOTE_AT = 20.0
@@ -60,7 +60,7 @@ class Cusum:
 def expert_watch(right: int = 0, outcomes: int = 0) -> Cusum:
     """Return the watch over a prompt version with these outcomes so far: .80 → .60 at first.
 
-    From 100 outcomes on p0 is the version's own rate less .05, kept within [.30, .97], and p1 .20
+    From 100 outcomes on p0 is the version's own rate less .055, kept within [.30, .97], and p1 .20
     below.
     """
     if outcomes < OWN_RATE_OUTCOMES:

@@ -18,6 +18,7 @@ from agora.domain.signing import Signer
 from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.answering import Answering
+from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
@@ -87,6 +88,7 @@ class Team:
     prompting: Prompting
     promoting: Promoting
     trying: Trying
+    architecting: Architecting
     repairing: Repairing
 
 
@@ -145,6 +147,18 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         prompting=prompting,
         promoting=promoting,
         trying=Trying(settings.learning, database, answering, assessing, proving, remembering),
+        architecting=Architecting(
+            settings.learning,
+            database,
+            acting,
+            asking,
+            assessing,
+            market,
+            prompting,
+            promoting,
+            proving,
+            watching,
+        ),
         repairing=Repairing(settings, acting, watching, changing, clock),
     )
 

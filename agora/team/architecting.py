@@ -77,6 +77,8 @@ class Architecting:
         or nothing (no opportunity is open).
         """
         found = await self.watching.claim(f"rewrite-{expert}", [KIND], expert)
+        if found and found.subject != expert:  # its name only begins alike
+            await self.watching.reopen(found.id)
         if found is None or found.subject != expert:
             return {"expert": expert, "status": "nothing"}
         told = await self._rewrite(expert, f"search-{found.id}", tell)
@@ -219,7 +221,7 @@ class Architecting:
         return [await self._gain(search, text, one) for one in examples]
 
     async def _gain(self, search: Search, text: str, example: Example) -> Attempt:
-        """Let a wording of the architect's own prompt rewrite a prompt that was rewritten before."""
+        """Let a wording of the architect's own prompt rewrite again what was rewritten before."""
         async with self.database.autocommit() as connection:
             row = await rewrites.find(connection, example.id)
         students = {one.name: one for one in await self.market.bidders()}

@@ -88,6 +88,8 @@ class Promoting:
             return told | {"status": trial["status"]}
         reason = f"won {figures['wins']} of {figures['wins'] + figures['losses']} decided pairs"
         status = await self.promote(f"prompt-{trial['id']}", expert, version, reason, figures)
+        if status in ("rejected", "failed"):
+            await self.prompting.give_up(expert, version, status, figures)
         return None if status == "waiting" else told | {"status": status}
 
     async def promote(

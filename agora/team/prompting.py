@@ -8,6 +8,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
+
+import yaml
 
 import prompts as files
 from agora.domain import experts, prompt_diffs
@@ -154,6 +157,19 @@ class Prompting:
                     connection, expert, "dropped", before=version, after=None, **told
                 )
 
+    async def export(self, folder: Path) -> list[str]:
+        """Write what is in production as files of prompts/experts; return their names."""
+        await self.refresh()
+        written = {f"{one.name}.md": _as_file(one) for one in self.experts()}
+
+        def write() -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in written.items():
+                (folder / name).write_text(text, "utf-8")
+
+        await asyncio.to_thread(write)
+        return sorted(written)
+
     async def brought_by(self, expert: str, version: int) -> str | None:
         """Return the change that brought a version into production last; None: no change did."""
         async with self.database.autocommit() as connection:
@@ -251,3 +267,10 @@ def _sound(row: Row) -> Row:
             "roll back: agora prompts rollback",
         )
     return row
+
+
+def _as_file(expert: Expert) -> str:
+    """Return an expert as its file would declare it: what its own says, with this wording."""
+    own = files.load(f"experts/{expert.name}")
+    matter = yaml.safe_dump(own.matter | {"version": expert.version}, sort_keys=False)
+    return f"---\n{matter}---\n{expert.system}\n"

@@ -20,6 +20,7 @@ from agora.app.cli import (
     fix,
     log,
     models,
+    prompts,
     pulse,
     resume,
     rooms,
@@ -55,6 +56,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
+app.add_typer(prompts.app, name="prompts")
 app.command("scout")(scout.scout)
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
