@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import prompts
-from agora.domain import pulse, validity
+from agora.domain import chat, pulse, validity
 from agora.domain.contracts import (
     AgentContext,
     AgentOutcome,
@@ -70,6 +70,8 @@ class Answering:
                 if known["thread_id"] != here.thread_id:
                     where = known["thread_id"]
                     raise ClaimHeldError(f"task {task.id} is being done in thread {where}")
+        if task.deadline_s is not None:
+            await chat.load()  # before the deadline counts
         return None
 
     def context(self, task: AgentTask, here: Case) -> AgentContext:
