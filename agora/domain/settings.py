@@ -168,6 +168,32 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    slow_s: float = Field(gt=0)
+    watch_h: float = Field(gt=0)
+    approval_h: float = Field(gt=0)
+    unused_days: float = Field(gt=0)
+    valuable: float = Field(ge=0)
+    replays: int = Field(ge=0)
+    probes: int = Field(ge=0)
+    archive_days: float = Field(gt=0)
+
+
+class AlertSettings(_Section):
+    """Where alerts go beside the log, and how many; addresses may hold passwords."""
+
+    webhook_url: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str
+    mail_to: tuple[str, ...]
+    repeat_s: float = Field(ge=0)
+    per_hour: int = Field(ge=1)
+    timeout_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _knows_a_mailbox(self) -> Self:
+        if self.smtp_url and not self.mail_to:
+            raise ValueError("a mail server is set, and nobody to write to: alerts.mail_to")
+        return self
 
 
 class SandboxSettings(_Section):
@@ -258,6 +284,7 @@ class Settings(_Section):
     upkeep: UpkeepSettings
     scout: ScoutSettings
     repair: RepairSettings
+    alerts: AlertSettings
     sandbox: SandboxSettings
     room: RoomSettings
     plan: PlanSettings
@@ -271,7 +298,8 @@ class Settings(_Section):
         """Return every secret value: what no record, log or message may hold."""
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
-        given = (*urls, self.openai.api_key, *plugged)
+        told = (self.alerts.webhook_url, self.alerts.smtp_url)
+        given = (*urls, self.openai.api_key, *plugged, *told)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

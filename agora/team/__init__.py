@@ -17,6 +17,7 @@ from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
 from agora.team.admission import Admission
+from agora.team.alerting import Alerting
 from agora.team.answering import Answering
 from agora.team.architecting import Architecting
 from agora.team.asking import Asking
@@ -31,6 +32,7 @@ from agora.team.indexing import Indexing
 from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
+from agora.team.looping import Looping
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
@@ -68,6 +70,7 @@ class Team:
     stream: Stream
     holding: Holding
     acting: Acting
+    alerting: Alerting
     market: Market
     indexing: Indexing
     recalling: Recalling
@@ -90,6 +93,7 @@ class Team:
     trying: Trying
     architecting: Architecting
     repairing: Repairing
+    looping: Looping
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -99,7 +103,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         Policy.load(),
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
-    watching = Watching(database, settings.repair)
+    alerting = Alerting(settings, database, acting, clock)
+    watching = Watching(database, settings.repair, clock)
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
@@ -127,6 +132,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         stream=stream,
         holding=Holding(database),
         acting=acting,
+        alerting=alerting,
         market=market,
         indexing=indexing,
         recalling=recalling,
@@ -160,6 +166,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         repairing=Repairing(settings, acting, watching, changing, clock),
+        looping=Looping(settings, database, watching, alerting, clock),
     )
 
 
