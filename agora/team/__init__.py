@@ -36,6 +36,7 @@ from agora.team.looping import Looping
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
@@ -124,7 +125,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
     proven = Proven(proving, settings.memory.pulse_s)
-    planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
+    pacing = Pacing(settings.plan, database)
+    planning = Planning(
+        settings.plan, database, answering, asking, market, learning, proven, pacing
+    )
     synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
