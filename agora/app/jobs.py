@@ -17,6 +17,7 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
+from agora.app import learning
 from agora.app.loops import cycle
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
@@ -109,10 +110,26 @@ async def index(runs: Runs) -> None:
         await indexing.close()
 
 
+async def compare(runs: Runs) -> None:
+    """Do some ended tasks another way, too, as far as trials ask for it."""
+    if pairs := await team.current().comparing.run():
+        log.info("ways are compared", pairs=pairs)
+
+
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
     told = await team.current().scouting.scout()
     log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
+
+
+async def learn(runs: Runs) -> None:
+    """Go on with trials of prompts, and put in line whose prompt is to be rewritten."""
+    for expert in await learning.go_on(runs):
+        await later("rewrite", f"rewrite {expert}", expert=expert)
+
+
+job("rewrite", learning.rewrite)
+periodic("learn", "* * * * * 45", learn)
 
 
 async def begin_cycles(runs: Runs) -> None:
@@ -138,6 +155,7 @@ periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
 periodic("index", "* * * * * 30", index)
+periodic("compare", "*/2 * * * *", compare)
 periodic("loops", "* * * * * */5", begin_cycles)
 periodic("alerts", "* * * * * 45", alert_again)
 periodic("scout", "7 * * * *", scout)

@@ -72,8 +72,10 @@ class AgentContext(Contract):
     pulse: str = ""
     memories: tuple[str, ...] = ()
     prompt_versions: dict[str, int] = {}
+    is_reworded: bool = False  # by somebody who tries a prompt out: no answer of another is served
     attempt: int = 0
     tools: tuple[str, ...] = ()
+    has_tools: bool = True  # False: a second answer beside another one may move nothing
 
 
 class Source(Contract):
@@ -166,6 +168,7 @@ class Vote(Contract):
     confidence: float = Field(default=0.0, ge=0, le=1)
     argument: str = ""  # shown to others without its name
     quotes: tuple[str, ...] = ()  # of the documents, word for word
+    verified_by: str = ""  # the tool that says that the answer holds
     weight: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0
@@ -313,6 +316,9 @@ ActKind = Literal[
     "run_tests",
     "commit",
     "discover",
+    "rewrite_prompt",
+    "promote_prompt",
+    "export_runs",
     "send_alert",
     "approve_change",
 ]
@@ -356,3 +362,4 @@ class Improvement(Contract):
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0
+    change: str | None = None  # one that is proved already, and only waits for a person

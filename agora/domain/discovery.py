@@ -19,8 +19,11 @@ from agora.domain.safety import packages_of, tags_of
 from agora.domain.signatures import Function, parameters_of, parsed, schema_of
 from agora.domain.tools import Tool, module_of
 
-TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted")
-"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies."""
+TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted", "verifies")
+"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies.
+
+One that `verifies` takes `task` and `answer`, and returns whether the answer holds.
+"""
 
 IMPURE = frozenset(("reads", "writes", "network", "sends"))
 

@@ -19,10 +19,13 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.alerting import Alerting
 from agora.team.answering import Answering
+from agora.team.architecting import Architecting
 from agora.team.asking import Asking
+from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.comparing import Comparing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
@@ -31,10 +34,14 @@ from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.looping import Looping
 from agora.team.maintaining import Maintaining
-from agora.team.market import Market, declared
+from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.pacing import Pacing
 from agora.team.planning import Planning
+from agora.team.promoting import Promoting
+from agora.team.prompting import Prompting, declared
+from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
@@ -44,8 +51,11 @@ from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
-from agora.team.subjects import Workspaces
+from agora.team.subjects import Subject, Workspaces
+from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
+from agora.team.trying import Trying
+from agora.team.verifying import Verifying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -72,6 +82,8 @@ class Team:
     scouting: Scouting
     answering: Answering
     planning: Planning
+    synthesising: Synthesising
+    comparing: Comparing
     meeting: Meeting
     learning: Learning
     calibrating: Calibrating
@@ -81,6 +93,10 @@ class Team:
     registering: Registering
     changing: Changing
     proving: Proving
+    prompting: Prompting
+    promoting: Promoting
+    trying: Trying
+    architecting: Architecting
     repairing: Repairing
     looping: Looping
     maintaining: Maintaining
@@ -95,10 +111,13 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
     alerting = Alerting(settings, database, acting, clock)
     watching = Watching(database, settings.repair, clock)
-    changing = Changing(database, acting, watching, {"patch": Workspaces()})
+    prompting, proving = Prompting(database), Proving(database)
+    subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
+    changing = Changing(database, acting, watching, subjects)
+    promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
-    market = Market(settings, database, admission, library, clock)
+    market = Market(settings, database, admission, library, prompting, clock)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
     asking = Asking(settings, acting, admission)
     index, embedder = Index(choose_chroma(settings)), choose_embedder(settings)
@@ -110,7 +129,14 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     registering = Registering(
         settings, database, acting, tooling, changing, indexing, alerting, clock
     )
-    learning = Learning(settings, database, market, recalling, remembering, watching)
+    learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
+    assessing = Assessing(settings.learning, database, asking, market)
+    proven = Proven(proving, settings.memory.pulse_s)
+    pacing = Pacing(settings.plan, database)
+    planning = Planning(
+        settings.plan, database, answering, asking, market, learning, proven, pacing
+    )
+    synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -125,8 +151,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         remembering=remembering,
         scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=answering,
-        planning=Planning(settings.plan, database, answering, asking, market, learning),
-        meeting=_meeting(settings, database, acting, asking, market, library),
+        planning=planning,
+        synthesising=synthesising,
+        comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
+        meeting=_meeting(settings, database, acting, asking, market, library, stream, tooling),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
@@ -134,7 +162,22 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         watching=watching,
         registering=registering,
         changing=changing,
-        proving=Proving(database),
+        proving=proving,
+        prompting=prompting,
+        promoting=promoting,
+        trying=Trying(settings.learning, database, answering, assessing, proving, remembering),
+        architecting=Architecting(
+            settings.learning,
+            database,
+            acting,
+            asking,
+            assessing,
+            market,
+            prompting,
+            promoting,
+            proving,
+            watching,
+        ),
         repairing=Repairing(settings, acting, watching, changing, clock),
         looping=Looping(settings, database, watching, alerting, clock),
         maintaining=Maintaining(settings, database, acting, registering, watching, clock),
@@ -148,10 +191,13 @@ def _meeting(
     asking: Asking,
     market: Market,
     library: Library,
+    stream: Stream,
+    tooling: Tooling,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes)
+    verifying = Verifying(tooling)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

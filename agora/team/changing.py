@@ -18,6 +18,8 @@ from memory import changes, events
 from memory.database import Database, Row
 
 APPLY = "apply_change"
+RULE = "policy"
+"""Who approves what the policies let through without a person."""
 EXPIRY = "expiry"
 """Who rejects a change that nobody has answered in time."""
 
@@ -242,7 +244,14 @@ class Changing:
         await self._refuse_unapproved(change)
         change = await self._signed(change)
         subject = self.subjects[change.kind]
-        act = Act(kind=subject.act, subject=f"{change.workspace} {change.id} {change.digest}")
+        # A remedy asks nobody, and what a rule has approved is nobody's yes.
+        said = await self.answered(change.id)
+        is_approved = bool(change.takes_back or (said and said["by"] != RULE))
+        act = Act(
+            kind=subject.act,
+            subject=f"{change.workspace} {change.id} {change.digest}",
+            facts={"is_approved": is_approved},
+        )
         result = await self.acting.perform(
             act, lambda: subject.apply(change), lambda: subject.finish(change)
         )
@@ -276,7 +285,7 @@ class Changing:
             if await changes.applied(connection, change.id, commit):
                 await events.publish(connection, case.get().correlation_id, kind, told)
 
-    async def take_back(self, change_id: str, at: str) -> str:
+    async def take_back(self, change_id: str, at: str, why: str = "") -> str:
         """Apply the reverse of an applied change on top of what is there now; return the commit."""
         row = await self.find(change_id)
         if not row["commit"]:
@@ -285,7 +294,9 @@ class Changing:
         async with self.database.transaction() as connection:
             known = await changes.find(connection, reverse_id)
         # Proposed once: a repeated node must build the same commit, whatever came after it.
-        reverse = changes.change_of(known) if known else await self._reverse(row, reverse_id, at)
+        reverse = (
+            changes.change_of(known) if known else await self._reverse(row, reverse_id, at, why)
+        )
         try:
             commit = await self.apply(reverse)
         except BaseMovedError:
@@ -307,7 +318,7 @@ class Changing:
         await self.acting.record("roll_back", change_id, "allow", actor="operator")
         return commit
 
-    async def _reverse(self, row: Row, reverse_id: str, at: str) -> Change:
+    async def _reverse(self, row: Row, reverse_id: str, at: str, why: str) -> Change:
         subject, workspace = self.subjects[row["kind"]], row["workspace"]
         reverse = Change(
             id=reverse_id,
@@ -318,7 +329,7 @@ class Changing:
             base=await subject.head(workspace),
             diff=await subject.reversal(workspace, row["commit"]),
             at=at,
-            title=f"Revert: {row['title'] or row['subject']}",
+            title=f"Revert: {why or row['title'] or row['subject']}",
         )
         await self.propose(reverse, None, {})
         return reverse

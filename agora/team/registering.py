@@ -20,7 +20,7 @@ from agora.team.alerting import Alerting
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
 from agora.team.indexing import Indexing
-from agora.team.market import declared
+from agora.team.prompting import declared
 from agora.team.tooling import Tooling
 from memory import tools as table
 from memory.database import Database, Row

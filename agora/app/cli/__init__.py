@@ -21,6 +21,7 @@ from agora.app.cli import (
     log,
     loop,
     models,
+    prompts,
     pulse,
     resume,
     rollback,
@@ -59,6 +60,7 @@ app.add_typer(loop.app, name="loop")
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
+app.add_typer(prompts.app, name="prompts")
 app.command("scout")(scout.scout)
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)

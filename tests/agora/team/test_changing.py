@@ -208,7 +208,7 @@ async def test_a_person_takes_a_change_back_whatever_came_after_it(
         await team.changing.roll_back("c1", "2026-01-02T00:00:00Z")
     await team.changing.hear("c1", {"type": "approve"})
     await deploy(team, change)
-    reverse = await team.changing._reverse(await team.changing.find("c1"), "c1r", change.at)
+    reverse = await team.changing._reverse(await team.changing.find("c1"), "c1r", change.at, "")
     (Path(change.workspace) / "more.txt").write_text("x\n")
     moved = commit(Path(change.workspace), "came in between")
     assert reverse.base != moved
