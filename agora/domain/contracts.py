@@ -270,7 +270,16 @@ class Act(Contract):
     """Something that reaches outside; case, stage, round and ordinal name it for ever."""
 
     kind: Literal[
-        "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+        "ask_model",
+        "call_tool",
+        "read_document",
+        "read_feed",
+        "run_tests",
+        "commit",
+        "promote",  # a prompt, a capability, a model goes live
+        "keep_answer",  # to be served again
+        "spend",  # asked beside any act that costs money
+        "discover",
     ]
     subject: str
     actor: str = "agora"
