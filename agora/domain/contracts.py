@@ -223,10 +223,14 @@ class Verdict(Contract):
 
 
 class Change(Contract):
-    """A diff against one commit of one workspace: proposed, proved, approved, applied, watched."""
+    """A diff against one state of one subject: proposed, proved, approved, applied, watched.
+
+    For a patch the place is a workspace and its state a commit; other kinds have their own.
+    """
 
     id: str
-    kind: Literal["patch", "revert"] = "patch"
+    kind: str = "patch"
+    takes_back: str = ""  # the change whose reverse this is
     subject: str  # which tool or file it is about
     workspace: str
     base: str  # the commit that it was proved on
@@ -266,21 +270,25 @@ class Case:
         return self.id.split(".", 1)[0]
 
 
+ActKind = Literal[
+    "ask_model",
+    "call_tool",
+    "read_document",
+    "read_feed",
+    "run_tests",
+    "commit",
+    "promote",  # a prompt, a capability, a model goes live
+    "keep_answer",  # to be served again
+    "spend",  # asked beside any act that costs money
+    "discover",
+]
+"""What policies know acts as."""
+
+
 class Act(Contract):
     """Something that reaches outside; case, stage, round and ordinal name it for ever."""
 
-    kind: Literal[
-        "ask_model",
-        "call_tool",
-        "read_document",
-        "read_feed",
-        "run_tests",
-        "commit",
-        "promote",  # a prompt, a capability, a model goes live
-        "keep_answer",  # to be served again
-        "spend",  # asked beside any act that costs money
-        "discover",
-    ]
+    kind: ActKind
     subject: str
     actor: str = "agora"
     cost_usd: float = 0.0  # reserved before, settled after, like the tokens
