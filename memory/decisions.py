@@ -92,6 +92,11 @@ class Decisions:
         return "" if body.get("seq") == row["seq"] else "its number was changed"
 
 
+async def hold(connection: Rows) -> None:
+    """Let nobody else append until the transaction ends."""
+    await connection.execute(LOCK)
+
+
 async def newest(connection: Rows, limit: int) -> list[Row]:
     """Return the newest entries, oldest first: `seq`, `hash` and the fields of the decision."""
     rows = await (await connection.execute(NEWEST, [limit])).fetchall()

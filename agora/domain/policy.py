@@ -85,8 +85,10 @@ class Policy:
             raise PolicyError(f"{where}: holds no policy", "without one nothing is permitted")
         firm = [text for name, text in texts.items() if not rules[name].asks]
         digest = sha256((SCHEMA + "\n".join(texts.values())).encode()).hexdigest()
-        sets = [cedarpy.PolicySet.from_str("\n".join(some)) for some in (texts.values(), firm)]
-        return cls(digest, rules, texts, *sets, schema)
+        every, some = (
+            cedarpy.PolicySet.from_str("\n".join(all_)) for all_ in (texts.values(), firm)
+        )
+        return cls(digest, rules, texts, every, some, schema)
 
     def decide(self, act: Act) -> PolicyVerdict:
         """Return whether the act is permitted, and by which policies; an error denies.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -228,6 +228,25 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class RateSettings(_Section):
+    """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
+
+    action: str = "*"
+    subject: str = "*"
+    actor: str = "*"
+    per: Literal["", "tenant", "actor", "subject"] = ""
+    most: int = Field(ge=0)
+    every_s: float = Field(gt=0)
+
+
+class PolicySettings(_Section):
+    """Where policies are, and how often acts may be done."""
+
+    folder: Path | None = None
+    shipped: bool = True
+    rates: tuple[RateSettings, ...] = ()
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -252,6 +271,7 @@ class Settings(_Section):
     plan: PlanSettings
     stage: StageSettings
     worker: WorkerSettings
+    policy: PolicySettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

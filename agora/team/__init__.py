@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from agora.domain.embedders import choose_embedder
-from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
@@ -22,6 +21,7 @@ from agora.team.asking import Asking
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
@@ -82,9 +82,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
     database, policy = (
         Database(choose_postgres(settings), settings.database.connections),
-        Policy.load(),
+        Governing.load(settings),
     )
-    acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
+    decisions = Decisions(Signer(settings.folder / "keys"))
+    acting = Acting(database, policy, decisions, settings.policy.rates)
     watching = Watching(database, settings.repair)
     changing = Changing(database, acting, watching, {"patch": Workspaces()})
     library, tooling = Library(acting), Tooling(settings, acting, watching)

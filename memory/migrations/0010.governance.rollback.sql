@@ -1,0 +1,1 @@
+DROP TABLE audits, policy_sets, rate_uses, escalations;
