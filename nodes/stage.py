@@ -21,6 +21,7 @@ from agora import team
 from agora.domain.contracts import Case
 from agora.domain.errors import ClaimHeldError, ClaimLostError
 from agora.team.acting import case
+from nodes.permission import once_permitted
 
 PROCESS = uuid.uuid4().hex  # a pid comes back after a restart, a nonce does not
 CASES = uuid.UUID("5b1f2f2e-6a53-4b7e-9f60-0d1c7c1f6a2b")
@@ -155,7 +156,7 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
             with structlog.contextvars.bound_contextvars(
                 correlation_id=here.correlation_id, stage=here.stage
             ):
-                changes = await body(*arguments, **named)
+                changes = await once_permitted(lambda: body(*arguments, **named))
             held.is_ending |= _is_end(changes)
             await team.current().holding.exit(here)
             return changes

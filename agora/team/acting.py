@@ -104,6 +104,16 @@ class Acting:
         self.decisions.keep_head(row)
         return row
 
+    async def escalation(self, one: str) -> Row | None:
+        """Return an act that a person was asked about, or None; `type` is the answer, if any."""
+        async with self.database.transaction() as connection:
+            return await escalations.find(connection, one)
+
+    async def asked(self) -> list[Row]:
+        """Return every act that waits for a person's yes, oldest first."""
+        async with self.database.transaction() as connection:
+            return await escalations.waiting(connection)
+
     async def _find(self, here: Case, act: Act) -> Row | None:
         async with self.database.autocommit() as connection:
             return await acts.find(connection, act.key(here))
