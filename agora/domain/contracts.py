@@ -111,6 +111,7 @@ class AgentOutcome(Contract):
     is_unhealthy: bool = False  # the fault counts against the server
     hint: str = ""  # which setting would help, where nobody could do it
     cached: bool = False
+    labels: tuple[str, ...] = ()  # what the run has taken on while it read
     reasoning_trace: str | None = None
 
 

@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 import prompts
-from agora.domain import meaning, validity
+from agora.domain import labels, meaning, validity
 from agora.domain.chat import prompt_tokens
 from agora.domain.contracts import AgentTask, Json, Vote
 from agora.domain.council import Seat
 from agora.domain.documents import says
 from agora.domain.errors import RefusedError, SettingsError
 from agora.domain.faults import ModelFault
+from agora.domain.injections import printable
 from agora.domain.models import most_spent
 from agora.domain.passages import Document
 from agora.domain.replies import Reply
@@ -224,8 +225,14 @@ class Hearing:
         if task.workspace is None:
             return [], ""
         found = await self.library.passages(task)
-        quoted = "\n\n".join(f"{one.path}:{one.line}\n{one.text}" for one in found)
+        quoted = "\n\n".join(f"{printable(one.path)}:{one.line}\n{one.text}" for one in found)
         return await self.library.read(task), quoted
+
+    async def labels(self, task: AgentTask) -> tuple[str, ...]:
+        """Return what a meeting takes on by reading the documents that it is shown."""
+        found = await self.library.passages(task)
+        read = labels.of_texts(*(text for one in found for text in (one.path, one.text)))
+        return labels.taken_on(task.labels, read)
 
 
 def is_unclear(votes: Sequence[Vote]) -> bool:

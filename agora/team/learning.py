@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agora.domain import difficulty, pulse, standings
+from agora.domain import difficulty, labels, pulse, standings
 from agora.domain.contracts import AgentOutcome, AgentTask, Award, Bid, Json, Opportunity
 from agora.domain.sequential import FLOOR, FLOOR_OUTCOMES
 from agora.domain.settings import Settings
@@ -62,6 +62,7 @@ class Learning:
     def _event(self, task: AgentTask, plan: Any, award: Json, outcome: Json) -> Json:
         sold = Award.model_validate(award)
         mix: dict[str, float] = plan["mix"]
+        carried = labels.joined(task.labels, outcome["labels"])
         return {
             "bidder": sold.winner.name,
             "domain": max(mix, key=mix.__getitem__),
@@ -77,7 +78,7 @@ class Learning:
             "fault": outcome["fault"] if outcome["is_unhealthy"] else None,
             "opens_breaker": outcome["opens_breaker"],
             "at_s": self.market.clock().timestamp(),
-            "about": "" if pulse.is_secret(task.labels) else task.text[:ABOUT],
+            "about": "" if pulse.is_secret(carried) else task.text[:ABOUT],
             "labels": list(task.labels),
         }
 

@@ -156,7 +156,8 @@ class Meeting:
         await self.minutes.keep(task, table["domain"], seats, ruling, spent)
         if ruling.decided_by == "person":
             await self.learn(task.id, ruling.answer)
-        return ruling, _outcome(ruling, spent)
+        read = await self.hearing.labels(task)
+        return ruling, _outcome(ruling, spent).but(labels=read)
 
     async def learn(
         self, room_id: str, truth: str | None = None, *, is_right: bool = False
