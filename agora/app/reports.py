@@ -1,7 +1,5 @@
 """Reports: figures from records, for the command line, the pages and metrics."""
 
-from typing import Any
-
 from agora.domain.contracts import Json
 from agora.team import Team
 from memory import acts, answers, changes, news, opportunities, tasks
@@ -31,13 +29,6 @@ async def figures(team: Team) -> Json:
         "changes_waiting": by_change.get("waiting", 0),
         "opportunities": len(living),
     }
-
-
-def spoken(value: Any) -> str:
-    """Return a figure as people read it."""
-    if value is None:
-        return "nothing to count yet"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 async def cache(team: Team) -> Json:

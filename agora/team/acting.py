@@ -29,6 +29,7 @@ from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
 
+KEY_DIGITS = 64
 Do = Callable[[], Awaitable[ActOutcome]]
 Judge = Callable[[], Awaitable[ActOutcome | None]]
 
@@ -97,11 +98,27 @@ class Acting:
         """Append a decision that a person or a rule has taken, and return its entry."""
         entry = {"action": action, "resource": resource, "verdict": verdict} | details
         entry = {"actor": "agora", "reasons": []} | entry
-        if "public" not in vars(self.decisions.signer):  # the first use reads or makes a file
-            await asyncio.to_thread(getattr, self.decisions.signer, "public")
+        if not self.decisions.signer.is_ready:  # the first use reads or makes a file
+            await asyncio.to_thread(getattr, self.decisions.signer, "key")
         async with self.database.transaction() as connection:
             row = await self.decisions.append(connection, entry)
         self.decisions.keep_head(row)
+        return row
+
+    async def rotate_key(self, by: str, reason: str) -> Row:
+        """Put another signing key into force, vouched for by the old one; return its entry."""
+        async with self.database.transaction() as connection:
+            row = await self.decisions.rotate(connection, by, reason)
+        self.decisions.signer.take_over()
+        self.decisions.keep_head(row)
+        return row
+
+    async def accept_key(self, public: str, by: str, reason: str) -> Row:
+        """Count a public key as ours: of another machine, or one that was lost."""
+        if len(public) != KEY_DIGITS or set(public) - set("0123456789abcdef"):
+            raise UsageError(f"{public} is no public key", "agora log verify names it")
+        row = await self.record("accept_key", public, "accept", actor=by, reasons=[reason])
+        await asyncio.to_thread(self.decisions.signer.accept, public)
         return row
 
     async def escalation(self, one: str) -> Row | None:

@@ -1,7 +1,5 @@
 """agora approvals: what waits for a person."""
 
-import getpass
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,12 +117,12 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
     from agora.app import runs
 
     if act := await permissions.find(change_id):
-        return await permissions.decide(act, decision | {"by": _me()}, as_json)
+        return await permissions.decide(act, decision | {"by": output.person()}, as_json)
     changing = team.current().changing
     async with runs.opened() as running:
         row = await changing.find(change_id)
         changing.refuse_settled(row)
-        decision |= {"by": _me(), "digest": row["digest"]}
+        decision |= {"by": output.person(), "digest": row["digest"]}
         counted = await changing.say(change_id, decision)
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
@@ -133,13 +131,6 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
                 "improvement", decision, row["thread_id"], lambda piece: tell(str(piece["kind"]))
             )
         return await _report(state, counted, as_json)
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run us under a number that has no name
-        return f"uid {os.getuid()}"
 
 
 async def _report(state: output.Json, counted: str, as_json: bool) -> int:

@@ -134,6 +134,30 @@ def _lines(text: str) -> Callable[[str], None]:
     return tell
 
 
+def person() -> str:
+    """Return who types, as the log names people."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run us under a number that has no name
+        return f"uid {os.getuid()}"
+
+
+def show_figures(told: Json) -> None:
+    """Print figures, one a line; where nothing can be counted yet, that is said."""
+    for name, value in told.items():
+        show(f"{name.replace('_', ' '):<28}{spoken(value)}")
+
+
+def spoken(value: Any) -> str:
+    """Return a figure as people read it."""
+    if value is None:
+        return "nothing to count yet"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def show_table(columns: list[str], rows: list[list[str]]) -> None:
     """Print a table, as wide as the terminal allows."""
     from rich.console import Console
