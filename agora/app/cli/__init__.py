@@ -20,6 +20,7 @@ from agora.app.cli import (
     fix,
     log,
     models,
+    policy,
     pulse,
     resume,
     rooms,
@@ -56,6 +57,7 @@ app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.command("scout")(scout.scout)
+app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
