@@ -17,7 +17,7 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
-from agora.app import learning
+from agora.app import audits, learning
 from agora.app.loops import cycle
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
@@ -154,6 +154,7 @@ job("loop_cycle", loop_cycle)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
+periodic("audit", "23 5 * * *", audits.recur)
 periodic("index", "* * * * * 30", index)
 periodic("compare", "*/2 * * * *", compare)
 periodic("loops", "* * * * * */5", begin_cycles)

@@ -9,6 +9,7 @@ import typer
 from agora.app.cli import (
     approvals,
     ask,
+    audit,
     cache,
     calibrate,
     db,
@@ -67,6 +68,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
+app.command("audit")(audit.audit)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
