@@ -36,6 +36,7 @@ from tests.model_server import ModelServer
 
 MODEL = "qwen3:8b"
 LEAST_GOOD = 0.98
+RECOGNISING = (labels, tooling, scouting)
 SETTINGS = {"scout.private_addresses": True, "scout.every_h": 0, "memory.pulse_s": 0}
 Ask = Callable[[Json], Awaitable[Json]]
 DOCUMENTS, NAMES, RESULTS, ITEMS = range(40), range(40, 60), range(60, 80), range(80, 100)
@@ -204,7 +205,7 @@ async def measure(good: int = 100) -> Found:
 
 def blind() -> None:
     """Recognise no order any more: what is left are labels, and what policies make of them."""
-    for module in (labels, tooling, scouting):
+    for module in RECOGNISING:
         vars(module)["gives_orders"] = lambda *texts: False
 
 
