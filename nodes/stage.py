@@ -20,9 +20,11 @@ from psycopg import OperationalError
 from agora import team
 from agora.domain.contracts import Case
 from agora.domain.errors import ClaimHeldError, ClaimLostError
+from agora.team import discretion
 from agora.team.acting import case
 from nodes.permission import once_permitted
 
+discretion.begin()
 PROCESS = uuid.uuid4().hex  # a pid comes back after a restart, a nonce does not
 CASES = uuid.UUID("5b1f2f2e-6a53-4b7e-9f60-0d1c7c1f6a2b")
 

@@ -14,6 +14,7 @@ from agora import team
 from agora.app.takeover import has_failed, is_waiting, resumption, take_over
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError, UsageError
+from agora.domain.redaction import redact
 from graphs.improvement import graph as improvement
 from graphs.task import graph as task
 from graphs.war_room import graph as war_room
@@ -39,6 +40,9 @@ class Runs:
 
         `hear` gets what nodes tell, and the name of each stage that is done.
         """
+        given = redact(
+            given, team.current().settings.secrets
+        )  # before the checkpoint of the input is written
         state = await self.graphs[graph].aget_state(_config(thread_id))
         if state.tasks and not has_failed(state):
             # A new input would make the old one disappear, and with it an accepted task.

@@ -19,6 +19,7 @@ from agora.domain.errors import (
     UsageError,
 )
 from agora.domain.rates import rates_of
+from agora.domain.redaction import redact
 from agora.domain.settings import RateSettings
 from agora.domain.signing import canonical
 from agora.team import escalating
@@ -228,7 +229,7 @@ class Acting:
         spent = getattr(error, "spent", None)
         told: Json = {"act": act.key(here), "kind": act.kind, "subject": act.subject, "how": how}
         told |= {"actor": act.actor, "is_done": outcome is not None}
-        told |= {"error": str(error)} if error else {}
+        told |= {"error": redact(str(error))} if error else {}
         async with self.database.transaction() as connection:
             await self._fence(connection, here)
             async with connection.pipeline():

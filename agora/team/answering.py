@@ -20,6 +20,7 @@ from agora.domain.errors import BudgetSpentError, ClaimHeldError, RefusedError
 from agora.domain.experts import LIBRARIAN, Bidder
 from agora.domain.faults import ModelFault
 from agora.domain.injections import printable, texts_in
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from agora.domain.tools import Tool
@@ -116,7 +117,7 @@ class Answering:
             patient = context.but(ends_at=self._patience(context.ends_at, award))
             return await self._converse(task, patient, bidder, award, tell)
         except ModelFault as fault:
-            failed = _failed(bidder, str(fault), fault.hint)
+            failed = _failed(bidder, redact(str(fault), self.settings.secrets), fault.hint)
             if fault.is_answer:
                 return failed
             server = {"opens_breaker": fault.opens_breaker, "is_unhealthy": fault.is_unhealthy}

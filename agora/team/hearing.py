@@ -20,6 +20,7 @@ from agora.domain.faults import ModelFault
 from agora.domain.injections import printable
 from agora.domain.models import most_spent
 from agora.domain.passages import Document
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import RoomSettings
 from agora.team.asking import CLOSING_S, Asking
@@ -296,7 +297,7 @@ def _joined(first: Vote, second: Vote) -> Vote:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return f"wrote no valid vote ({error.errors()[0]['msg']})"
-    return str(error)
+    return redact(str(error))
 
 
 def _told(vote: Vote) -> Json:

@@ -15,6 +15,9 @@ Json = dict[str, Any]
 
 def fail(message: str, hint: str, code: str, exit_code: int, as_json: bool) -> int:
     """Print an error as one sentence and its remedy, or as one object; return the exit code."""
+    from agora.team.discretion import discreet
+
+    message, hint = discreet([message, hint])
     if as_json:
         show_json({"error": {"code": code, "message": message, "hint": hint}})
     else:
@@ -89,11 +92,14 @@ def _quiet_logs() -> None:
 
     import structlog
 
+    from agora.team.discretion import hush
+
     # Commands say what matters themselves; the log is for what nobody has asked about.
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            hush,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.JSONRenderer(),
         ],
