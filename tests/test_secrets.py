@@ -63,8 +63,10 @@ class _Request(BaseHTTPRequestHandler):
     do_PATCH = do_POST
 
     def do_GET(self) -> None:
-        flags = {"use_multipart_endpoint": False, "gzip_body_enabled": False}
-        self._answer(json.dumps({"version": "0", "batch_ingest_config": flags}).encode())
+        sizes = {"size_limit": 100, "size_limit_bytes": 20_000_000}
+        sizes |= {"scale_up_nthreads_limit": 4, "scale_up_qsize_trigger": 1000}
+        told = {"version": "0", "batch_ingest_config": sizes | {"use_multipart_endpoint": False}}
+        self._answer(json.dumps(told).encode())
 
     def _answer(self, body: bytes) -> None:
         self.send_response(200)
@@ -89,7 +91,7 @@ def calling(messages: Sequence[Any]) -> str | Call:
     told = [message for message in messages if message["role"] == "tool"]
     if len(told) < 2:
         return Call(("harbour_key", "harbour_fail")[len(told)], {"name": "north"})
-    return " ".join(str(message["content"]) for message in messages)
+    return " ".join(str(message.get("content")) for message in messages)
 
 
 @pytest.fixture
