@@ -169,6 +169,7 @@ class Vote(Contract):
     confidence: float = Field(default=0.0, ge=0, le=1)
     argument: str = ""  # shown to others without its name
     quotes: tuple[str, ...] = ()  # of the documents, word for word
+    verified_by: str = ""  # the tool that says that the answer holds
     weight: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0

@@ -36,6 +36,7 @@ from agora.team.looping import Looping
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
@@ -52,6 +53,7 @@ from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
 from agora.team.trying import Trying
+from agora.team.verifying import Verifying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -124,7 +126,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
     proven = Proven(proving, settings.memory.pulse_s)
-    planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
+    pacing = Pacing(settings.plan, database)
+    planning = Planning(
+        settings.plan, database, answering, asking, market, learning, proven, pacing
+    )
     synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
@@ -143,7 +148,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         planning=planning,
         synthesising=synthesising,
         comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
-        meeting=_meeting(settings, database, acting, asking, market, library, stream),
+        meeting=_meeting(settings, database, acting, asking, market, library, stream, tooling),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
@@ -179,10 +184,12 @@ def _meeting(
     market: Market,
     library: Library,
     stream: Stream,
+    tooling: Tooling,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes, stream)
+    verifying = Verifying(tooling)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.
