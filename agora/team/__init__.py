@@ -33,6 +33,7 @@ from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.looping import Looping
+from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
@@ -44,6 +45,7 @@ from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
+from agora.team.registering import Registering
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
@@ -88,6 +90,7 @@ class Team:
     pulsing: Pulsing
     tooling: Tooling
     watching: Watching
+    registering: Registering
     changing: Changing
     proving: Proving
     prompting: Prompting
@@ -96,6 +99,7 @@ class Team:
     architecting: Architecting
     repairing: Repairing
     looping: Looping
+    maintaining: Maintaining
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -123,6 +127,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
+    registering = Registering(
+        settings, database, acting, tooling, changing, indexing, alerting, clock
+    )
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
     proven = Proven(proving, settings.memory.pulse_s)
@@ -154,6 +161,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
+        registering=registering,
         changing=changing,
         proving=proving,
         prompting=prompting,
@@ -173,6 +181,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         ),
         repairing=Repairing(settings, acting, watching, changing, clock),
         looping=Looping(settings, database, watching, alerting, clock),
+        maintaining=Maintaining(settings, database, acting, registering, watching, clock),
     )
 
 
