@@ -228,6 +228,22 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class HealthSettings(_Section):
+    """How often is looked, what is too much, and how long measures are kept."""
+
+    every_s: float = Field(gt=0, le=20)
+    probe_s: float = Field(gt=0)
+    cpu_percent: float = Field(gt=0)
+    memory_percent: float = Field(gt=0, le=100)
+    process_mb: float = Field(gt=0)
+    disk_percent: float = Field(gt=0, le=100)
+    lag_s: float = Field(gt=0)
+    queue_jobs: int = Field(ge=1)
+    reserve_mb: int = Field(ge=0)
+    history_days: float = Field(gt=0)
+    heals: bool
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -252,6 +268,7 @@ class Settings(_Section):
     plan: PlanSettings
     stage: StageSettings
     worker: WorkerSettings
+    health: HealthSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

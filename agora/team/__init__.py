@@ -31,6 +31,7 @@ from agora.team.library import Library
 from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.monitoring import Monitoring
 from agora.team.planning import Planning
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
@@ -73,6 +74,7 @@ class Team:
     watching: Watching
     changing: Changing
     repairing: Repairing
+    monitoring: Monitoring
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -118,6 +120,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         watching=watching,
         changing=changing,
         repairing=Repairing(settings, acting, watching, changing, clock),
+        monitoring=Monitoring(settings, database, stream, market, indexing, clock),
     )
 
 

@@ -18,6 +18,7 @@ from agora.app.cli import (
     explain,
     feedback,
     fix,
+    health,
     log,
     models,
     pulse,
@@ -49,6 +50,7 @@ app.command("room")(rooms.room)
 app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
