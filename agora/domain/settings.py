@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -130,6 +130,7 @@ class MemorySettings(_Section):
     memories: int = Field(ge=0, le=20)
     memories_days: float = Field(gt=0)
     least_confidence: float = Field(ge=0, le=1)
+    also_keep: tuple[Literal["private", "tool_results"], ...] = ()
     judge_pairs: int = Field(ge=0, le=50)
     judge_s: float = Field(gt=0)
     embedder: str

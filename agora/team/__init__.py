@@ -33,6 +33,7 @@ from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
 from agora.team.monitoring import Monitoring
 from agora.team.planning import Planning
+from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
 from agora.team.remembering import Remembering
@@ -40,6 +41,7 @@ from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
+from agora.team.subjects import Workspaces
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
@@ -73,6 +75,7 @@ class Team:
     tooling: Tooling
     watching: Watching
     changing: Changing
+    proving: Proving
     repairing: Repairing
     monitoring: Monitoring
 
@@ -85,7 +88,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
     watching = Watching(database, settings.repair)
-    changing = Changing(database, acting, watching)
+    changing = Changing(database, acting, watching, {"patch": Workspaces()})
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
@@ -119,6 +122,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         tooling=tooling,
         watching=watching,
         changing=changing,
+        proving=Proving(database),
         repairing=Repairing(settings, acting, watching, changing, clock),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
     )
