@@ -9,7 +9,7 @@ from agora.domain.contracts import AgentContext, AgentTask, Award, Bid, Json
 from nodes.stage import stage
 from nodes.states import TaskState
 from nodes.streaming import tell
-from nodes.tracing import note
+from nodes.tracing import judge, note
 
 ATTEMPTS = 2
 """So many experts fail before the war room meets."""
@@ -37,6 +37,7 @@ async def execution(
     tried = [*state.get("tried", []), {"award": award.as_json(), "outcome": outcome.as_json()}]
     changes = {"outcome": outcome.as_json(), "tried": tried, "attempts": len(tried)}
     if outcome.status == "refused" and not outcome.fault:
+        judge("policy_violation", 1.0)
         return Command(update=changes, goto="reflection")
     return Command(update=changes, goto="bidding" if _wrong(tried) < ATTEMPTS else "war_room")
 

@@ -9,6 +9,10 @@ from agora import team
 from agora.domain.contracts import AgentOutcome, AgentTask
 from nodes.stage import stage
 from nodes.states import TaskState
+from nodes.tracing import judge
+
+RIGHT = {"answered": 1.0, "failed": 0.0}
+"""What a trace is told of correctness: what was declined or refused is neither."""
 
 
 @stage
@@ -19,6 +23,7 @@ async def reflection(state: TaskState) -> Command[Literal["rewriting", "__end__"
         task, AgentOutcome.model_validate(state["outcome"]), state
     )
     changes: Any = {"outcome": outcome.as_json()}
+    judge("correctness", RIGHT.get(outcome.status))
     if state.get("heard"):
         said = outcome.answer or outcome.error or outcome.status
         changes |= {"messages": [AIMessage(said, id=f"{task.id}-answer")]}

@@ -22,6 +22,7 @@ from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
+from agora.team.telemetry import told_of_job
 from memory.database import heed_cancellation
 from memory.redis_streams import RedisStreams
 
@@ -150,9 +151,10 @@ class Tally:
 
     async def __call__(self, work: Any, context: JobContext, worker: Any) -> Any:
         """Do one job, and count and log how it went."""
-        begun = time.monotonic()
+        begun, name = time.monotonic(), context.job.task_name
         try:
-            result = await work()
+            with told_of_job(name, context.job.id):
+                result = await work()
         except Exception as error:
             self.failed += 1
             log.error("a job has failed", job=context.job.task_name, error=str(error))

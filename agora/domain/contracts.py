@@ -291,6 +291,7 @@ class Act(Contract):
     budgets: tuple[str, ...] = ()
     ordinal: int = 0  # which act of this stage and round
     facts: Json = {}  # what a policy may ask about
+    vendor: str = ""  # of the model that is asked; traces tell it
 
     def key(self, case: Case) -> str:
         """Return the name under which a repeated node finds this act again."""
