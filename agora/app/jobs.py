@@ -23,7 +23,7 @@ from agora.app.upkeep import tidy_if_due
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
 from agora.team.telemetry import told_of_job
-from memory.database import heed_cancellation
+from memory.database import end, heed_cancellation
 from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
@@ -111,6 +111,9 @@ async def index(runs: Runs) -> None:
 
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
+    await team.current().capabilities.read()
+    if not team.current().capabilities.has("scout"):
+        return
     told = await team.current().scouting.scout()
     log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
 
@@ -177,10 +180,31 @@ def always() -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
     """Return what goes on all the time; of all workers one does it, and the others stand by."""
     stream = team.current().stream
     found: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]
-    found = [("pulse", team.current().pulsing.run)]
+    found = [("pulse", lambda: _while_on("pulse", team.current().pulsing.run))]
     if isinstance(stream.delivery, RedisStreams):
         found.append(("relay", Relaying(stream, stream.delivery).run))
     return found
+
+
+async def _while_on(name: str, going_on: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Go on for as long as a capability is on; wait where it is not."""
+    capabilities, doing = team.current().capabilities, None
+    try:
+        while True:
+            await capabilities.read()
+            if doing is None and capabilities.has(name):
+                doing = asyncio.create_task(going_on())
+            elif doing and not capabilities.has(name):
+                await end(doing)
+                doing = None
+            heed_cancellation()
+            if doing and (await asyncio.wait({doing}, timeout=AGAIN_S))[0]:
+                return doing.result()
+            if doing is None:
+                await asyncio.sleep(AGAIN_S)
+    finally:
+        if doing:
+            await end(doing)
 
 
 async def _ever(going_on: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:

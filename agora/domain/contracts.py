@@ -195,7 +195,7 @@ class Opportunity(Contract):
     """Something detected that could be better: one row, one open one per (kind, subject)."""
 
     id: str
-    kind: Literal["failing_tests", "failing_tool", "alarm", "prompt"]
+    kind: Literal["failing_tests", "failing_tool", "alarm", "prompt", "incident"]
     subject: str
     priority: Literal["high", "medium"] = "medium"
     evidence: Json = {}
@@ -275,7 +275,14 @@ class Case:
 
 
 ActKind = Literal[
-    "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+    "ask_model",
+    "call_tool",
+    "read_document",
+    "read_feed",
+    "run_tests",
+    "commit",
+    "promote",  # a prompt, a capability, a model goes live
+    "discover",
 ]
 """What policies know acts as."""
 

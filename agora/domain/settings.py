@@ -229,6 +229,20 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class CapabilitySettings(_Section):
+    """What may be there beside the core; one that is off does nothing, whatever its phase."""
+
+    pulse: bool
+    cache: bool
+    memories: bool
+    planning: bool
+    war_room: bool
+    scout: bool
+    prompts: bool
+    healing: bool
+    telemetry: bool
+
+
 class HealthSettings(_Section):
     """How often is looked, what is too much, and how long measures are kept."""
 
@@ -242,7 +256,6 @@ class HealthSettings(_Section):
     queue_jobs: int = Field(ge=1)
     reserve_mb: int = Field(ge=0)
     history_days: float = Field(gt=0)
-    heals: bool
 
 
 class Settings(_Section):
@@ -270,6 +283,7 @@ class Settings(_Section):
     stage: StageSettings
     worker: WorkerSettings
     health: HealthSettings
+    capabilities: CapabilitySettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from agora.team.admission import Admission
 from agora.team.answering import Answering
 from agora.team.asking import Asking
 from agora.team.calibrating import Calibrating
+from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.hearing import Hearing
@@ -78,6 +79,7 @@ class Team:
     proving: Proving
     repairing: Repairing
     monitoring: Monitoring
+    capabilities: Capabilities
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -125,6 +127,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         proving=Proving(database),
         repairing=Repairing(settings, acting, watching, changing, clock),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
+        capabilities=Capabilities(settings, database, acting, clock),
     )
 
 

@@ -32,7 +32,7 @@ def _last_words() -> list[Callable[[], object]]:
     """Return what is left to do of those that were ever begun; none is imported for it."""
     words: list[Callable[[], object]] = []
     if known := sys.modules.get("agora.team.telemetry"):
-        if known.telemetry.cache_info().currsize and (telling := known.telemetry()):
+        if known.opened.cache_info().currsize and (telling := known.opened()):
             words.append(telling.close)
     if known := sys.modules.get("nodes.tracing"):
         words.append(known.flush)

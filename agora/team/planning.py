@@ -54,9 +54,11 @@ class Planning:
     learning: Learning
     _traffic: dict[str, Traffic] = field(default_factory=dict, init=False)
 
-    async def plan(self, task: AgentTask, ends_at: str | None) -> Json:
+    async def plan(self, task: AgentTask, ends_at: str | None, *, may_split: bool = True) -> Json:
         """Return the task's domains and tools, and whether it is done whole or in which parts."""
         plan = await self.answering.plan(task)
+        if not may_split:
+            return plan | {"is_whole": True, "reason": "planning rests", "subtasks": []}
         items = plans.listed(task.text)[: self.settings.subtasks + 1]
         choice = plans.choose(task.split, task.labels, items, self._domains(task, items))
         subtasks: list[Json] = []

@@ -41,8 +41,22 @@ def is_wanted(env: Mapping[str, str], signal: str) -> bool:
     return any(env.get(name.format(signal.upper())) for name in ENDPOINTS[:2])
 
 
-@cache
+_is_muted = False
+
+
+def mute(is_muted: bool) -> None:
+    """Send nothing, or send again: as the capability says."""
+    global _is_muted
+    _is_muted = is_muted
+
+
 def telemetry() -> "Telemetry | None":
+    """Return what sends spans and metrics; None where nothing is configured, or it rests."""
+    return None if _is_muted else opened()
+
+
+@cache
+def opened() -> "Telemetry | None":
     """Return what sends spans and metrics; None where nothing is configured, or wrongly."""
     if not any(is_wanted(os.environ, one) for one in ("traces", "metrics")):
         return None

@@ -18,9 +18,9 @@ from tests.running import Hire, refusing
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        telemetry.telemetry.cache_clear()
+        telemetry.opened.cache_clear()
         yield collector
-        telemetry.telemetry.cache_clear()
+        telemetry.opened.cache_clear()
 
 
 def flush() -> None:
