@@ -22,6 +22,7 @@ ON CONFLICT (name) DO UPDATE SET
     failed = CASE WHEN EXCLUDED.failed_at IS NULL THEN known.failed ELSE EXCLUDED.failed END
 """
 ALL = "SELECT * FROM beats ORDER BY name"
+TOUCH = "UPDATE beats SET at = %s"
 FORGET = "DELETE FROM beats WHERE name = ANY(%s)"
 MEASURE = """
 INSERT INTO measures (source, at, told) VALUES (%s, date_trunc('minute', %s::timestamptz), %s)
@@ -45,6 +46,11 @@ async def every(connection: Rows) -> list[Row]:
 async def forget(connection: Rows, names: Sequence[str]) -> None:
     """Expect no more beats of these parts."""
     await connection.execute(FORGET, [list(names)])
+
+
+async def touch(connection: Rows, at: datetime) -> None:
+    """Count all ages from now on."""
+    await connection.execute(TOUCH, [at])
 
 
 async def measure(connection: Rows, source: str, at: datetime, checks: Sequence[Check]) -> None:

@@ -20,6 +20,7 @@ from agora import team
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
+from agora.app.vigil import Vigil
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
 from agora.team.telemetry import told_of_job
@@ -172,6 +173,7 @@ async def work(runs: Runs, concurrency: int, tally: Tally) -> None:
     """Do jobs, and what goes on all the time, until cancelled; jobs that run may still end."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_ever(lambda: _work(runs, concurrency, tally), "jobs"))
+        group.create_task(_ever(Vigil.of(team.current(), runs).run, "health"))
         for name, going_on in always():
             group.create_task(_ever(going_on, name))
 

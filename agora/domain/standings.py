@@ -47,6 +47,24 @@ def step(state: Json, event: Event) -> Json:
     }
 
 
+def weighed(state: Json, event: Event) -> Json:
+    """Return the standings after healing has given a server another weight, or held it open."""
+    name = event["server"]
+    server = breakers.weighed(state["servers"].get(name), event)
+    return state | {"servers": state["servers"] | {name: server}}
+
+
+def ailing(state: Json, model: str) -> Json:
+    """Return what is wrong with a model: is_slow, is_failing and is_fallen (its answers)."""
+    known: Json | None = state["servers"].get(model)
+    ours = [name for name in state["bidders"] if breakers.server_of(name) == model]
+    return {
+        "is_slow": breakers.is_slow(known),
+        "is_failing": bool(known and breakers.has_tripped(known | {"held": ""})),
+        "is_fallen": any(tally(state, name)[2] for name in ours),
+    }
+
+
 def _record(state: Json, bidder: str) -> Json:
     found: Json = state["bidders"].get(bidder, NEW)
     return found if len(found) == len(NEW) else NEW | found  # an older version kept less

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -181,6 +182,21 @@ class Capabilities:
         _refuse_unknown(name)
         await self.read()
         return await self._move(name, "dormant", {"why": why}, by)
+
+    @property
+    def known(self) -> list[str]:
+        """Return the names of those that were ever moved, paused, or have failed."""
+        return list(self._rows)
+
+    def since(self, name: str) -> datetime | None:
+        """Return when a capability was last moved; None: never."""
+        row = self._rows.get(name)
+        return row["moved_at"] if row else None
+
+    def paused(self, name: str) -> str:
+        """Return why a capability rests; "" where it does not."""
+        row = self._rows.get(name)
+        return str(row["paused"]) if row else ""
 
     def failed(self) -> list[str]:
         """Return the capabilities that rest because they have failed."""

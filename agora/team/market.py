@@ -23,7 +23,8 @@ from memory import acts, folds
 from memory.database import Database, Rows
 from memory.folds import Fold
 
-FOLD, KINDS = "standings", ["outcome.judged"]
+WEIGHED = "server.weighed"
+FOLD, KINDS = "standings", ["outcome.judged", WEIGHED]
 DISCOVERED_S = 60.0
 """How long the servers' lists of models are taken as they were, in seconds."""
 EXPECTED_TOKENS = 200.0
@@ -307,7 +308,8 @@ def _name(bid: Json) -> str:
 
 
 def _step(state: Json, event: Json) -> Json:
-    return standings.step(state or standings.empty(), event)
+    state = state or standings.empty()
+    return (standings.weighed if event["kind"] == WEIGHED else standings.step)(state, event)
 
 
 def _hint(found: Discovered) -> str:

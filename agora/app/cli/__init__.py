@@ -11,6 +11,7 @@ from agora.app.cli import (
     ask,
     cache,
     calibrate,
+    capabilities,
     db,
     demo,
     doctor,
@@ -25,6 +26,7 @@ from agora.app.cli import (
     resume,
     rooms,
     scout,
+    snapshot,
     stats,
     tools,
     upkeep,
@@ -51,6 +53,8 @@ app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
+app.add_typer(capabilities.app, name="capabilities")
+app.add_typer(snapshot.app, name="snapshot")
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)

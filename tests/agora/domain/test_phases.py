@@ -52,6 +52,11 @@ def test_each_gate_shuts_for_its_own_reason() -> None:
     assert closed("active", pages=None) == ["pages"]
 
 
+def test_a_machine_that_has_become_slower_is_no_fault_of_a_capability() -> None:
+    assert closed("active", p50_ms=110.0, core_ms=100.0) == []
+    assert closed("active", p50_ms=130.0, core_ms=100.0) == ["latency"]
+
+
 def test_only_shown_benefit_makes_a_capability_active_and_only_all_tests_hybrid() -> None:
     assert closed("isolated", benefit=None, tests=None) == []
     assert closed("active", benefit=None, tests=None) == ["benefit"]
