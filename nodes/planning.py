@@ -18,6 +18,8 @@ async def planning(state: TaskState) -> Command[Literal["bidding", "subtask"]]:
     task = AgentTask.model_validate(state["task"])
     current, may_split = team.current(), team.current().capabilities.has("planning", task.id)
     plan = await current.planning.plan(task, state["context"]["ends_at"], may_split=may_split)
+    may_join = current.capabilities.has("synthesis", task.id)
+    plan["synthesis"] = may_join and plan.get("synthesis", False)
     told: list[str] = await current.capabilities.attempt(
         "memories", task.id, lambda: current.remembering.recall(task), []
     )

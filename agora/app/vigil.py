@@ -170,8 +170,4 @@ async def relieve(team: Team, runs: Runs, process: str) -> str:
 
 async def tell(team: Team, kind: str, subject: str, text: str) -> None:
     """Tell a person."""
-    await team.stream.publish(
-        f"incident-{uuid.uuid4().hex[:12]}",
-        "alert.raised",
-        {"kind": kind, "subject": subject, "text": text, "severity": "critical"},
-    )
+    await team.alerting.alert(kind, subject, text, "critical")

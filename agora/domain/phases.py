@@ -38,9 +38,12 @@ CAPABILITIES: Mapping[str, Capability] = {
         Capability("cache", "the same question gets the answer that is known", 0),
         Capability("memories", "tasks are told of earlier work", 2),
         Capability("planning", "tasks are done in parts", 3),
+        Capability("synthesis", "two experts' answers are joined into one", 3),
         Capability("war_room", "several experts meet where one is not enough", 1),
         Capability("scout", "news are read, and likely questions answered ahead", 5),
         Capability("prompts", "an expert whose success drops is rewritten", 3),
+        Capability("trials", "some tasks are done another way, too, to compare", 4),
+        Capability("loop", "workspaces are looked after for ever", 4),
         Capability("healing", "faults are mended without a person", 0),
         Capability("telemetry", "traces and metrics go where OTEL_* says", 2),
     )

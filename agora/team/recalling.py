@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from hashlib import sha256
 from itertools import islice
 from typing import Any
@@ -23,7 +22,6 @@ from agora.team.acting import Acting
 from agora.team.indexing import Indexing
 from agora.team.judging import Judging
 from agora.team.library import state_of
-from agora.team.market import declared
 from memory import answers
 from memory.answers import Asked
 from memory.database import Database, Row
@@ -71,7 +69,7 @@ class Recalling:
         may_rest = questions.rests_on_others(task.text) if turns else questions.goes_on(task.text)
         if not may_rest:
             return task
-        if not turns or self._never & set(task.labels):
+        if not turns or "untrusted" in task.labels:
             return None
         judge = await self.judging.judge(task)
         text = await self.judging.standalone(task, judge, turns) if judge else None
@@ -170,8 +168,13 @@ class Recalling:
         if read is None:
             return None  # uncommitted work: what the documents say may change at any moment
         same: list[Any] = [task.tenant, task.workspace, read, task.domain, list(task.requires)]
-        same += [sorted(task.labels), self.acting.policy.hash, _versions()]
+        same += [sorted(task.labels), self.acting.policy.hash, self._versions()]
         return asked_of(task.tenant, _hash(canonical(same)), task.text)
+
+    def _versions(self) -> Mapping[str, int]:
+        """Return the version of every prompt that an answer rests on."""
+        known = {one.name: one.version for one in self.judging.market.experts()}
+        return known | {"answer": prompts.load("answer").version}
 
 
 def asked_of(tenant: str, scope: str, text: str) -> Asked:
@@ -189,10 +192,3 @@ def news_scope(tenant: str) -> str:
 
 def _hash(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@cache
-def _versions() -> Mapping[str, int]:
-    """Return the version of every prompt that an answer rests on."""
-    experts = {expert.name: expert.version for expert in declared()}
-    return experts | {"answer": prompts.load("answer").version}

@@ -11,11 +11,11 @@ from agora.domain import breakers
 from agora.domain.contracts import AgentTask, Json
 from agora.domain.errors import AgoraError
 from agora.domain.faults import ModelFault
+from agora.domain.standings import WEIGHED
 from agora.team import Team
 from agora.team.acting import standing_alone
 from agora.team.capabilities import FAILED
 from agora.team.healing import Remedy
-from agora.team.market import WEIGHED
 from memory import beats, events
 
 SICK = 0.1

@@ -9,8 +9,8 @@ import pytest
 from agora.app import making_room, runs
 from agora.app.vigil import Vigil
 from agora.domain.health import Check
+from agora.domain.standings import WEIGHED
 from agora.team import Team
-from agora.team.market import WEIGHED
 from memory import events
 from tests.conftest import ask
 from tests.running import CLOUD, Hire, Staff
