@@ -22,6 +22,7 @@ from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
+from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
@@ -37,6 +38,7 @@ from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.monitoring import Monitoring
 from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
@@ -98,6 +100,8 @@ class Team:
     trying: Trying
     architecting: Architecting
     repairing: Repairing
+    monitoring: Monitoring
+    capabilities: Capabilities
     looping: Looping
     maintaining: Maintaining
 
@@ -180,6 +184,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         repairing=Repairing(settings, acting, watching, changing, clock),
+        monitoring=Monitoring(settings, database, stream, market, indexing, clock),
+        capabilities=Capabilities(settings, database, acting, clock),
         looping=Looping(settings, database, watching, alerting, clock),
         maintaining=Maintaining(settings, database, acting, registering, watching, clock),
     )
