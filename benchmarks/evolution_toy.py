@@ -153,7 +153,7 @@ def _read(text: str) -> tuple[dict[str, Field], list[str]]:
 
 
 def student(system: str, text: str) -> str:
-    """Return the student's answer: by the rules that its prompt states, and with a slip at times."""
+    """Return the answer by the rules that the prompt states, with a slip at times."""
     fields, asked = _read(text)
     known = {name: not one.rule or one.phrase in system for name, one in fields.items()}
     if _chance("slip", text) < SLIP:

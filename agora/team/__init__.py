@@ -24,6 +24,7 @@ from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.distilling import Distilling
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
@@ -84,6 +85,7 @@ class Team:
     promoting: Promoting
     trying: Trying
     architecting: Architecting
+    distilling: Distilling
     repairing: Repairing
 
 
@@ -149,6 +151,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             proving,
             watching,
         ),
+        distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
         repairing=Repairing(settings, acting, watching, changing, clock),
     )
 
