@@ -26,6 +26,7 @@ from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
+from agora.team.distilling import Distilling
 from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
@@ -99,6 +100,7 @@ class Team:
     promoting: Promoting
     trying: Trying
     architecting: Architecting
+    distilling: Distilling
     repairing: Repairing
     monitoring: Monitoring
     capabilities: Capabilities
@@ -183,6 +185,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             proving,
             watching,
         ),
+        distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
         repairing=Repairing(settings, acting, watching, changing, clock),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),

@@ -15,6 +15,7 @@ from agora.app.cli import (
     capabilities,
     db,
     demo,
+    distil,
     doctor,
     experts,
     explain,
@@ -69,6 +70,7 @@ app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(distil.app, name="distil")
 app.command("scout")(scout.scout)
 app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")
