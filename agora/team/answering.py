@@ -184,9 +184,7 @@ class Answering:
             documents="\n\n".join(quoted),
         )
         if self._is_teacher(bidder):
-            text = f"{text}
-
-{ALOUD}"
+            text = f"{text}\n\n{ALOUD}"
         messages = [
             {"role": "system", "content": bidder.expert.system},
             {"role": "user", "content": text},
