@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from agora.app.cli import (
+    alerts,
     approvals,
     ask,
     audit,
@@ -66,6 +67,7 @@ app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(loop.app, name="loop")
+app.command("alerts")(alerts.alerts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
