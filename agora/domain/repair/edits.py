@@ -59,6 +59,12 @@ class Attempt:
 
     edits: tuple[Edit, ...]
     cost: float
+    context: str = ""  # the kinds of node that the edit changes, and that it stands in
+
+    @property
+    def operator(self) -> str:
+        """Return the kinds of edit, as the solution library knows them."""
+        return "+".join(edit.operator for edit in self.edits)
 
     @property
     def parts(self) -> dict[str, list[list[int | str]]]:
@@ -78,9 +84,9 @@ def singles(
     """Return every edit of a suspicious line once, the likeliest first."""
     seen: dict[tuple[str, bytes], Attempt] = {}
     for source in sources:
-        for edit in _edits(source, scores, failures, wanted):
+        for edit, node in _edits(source, scores, failures, wanted):
             score = max(scores.get((edit.path, edit.line), 0.0), 0.0)
-            attempt = Attempt((edit,), edit.cost + DISTRUST * (1 - score))
+            attempt = Attempt((edit,), edit.cost + DISTRUST * (1 - score), _context(source, node))
             content = source.edited(edit.parts)
             known = seen.get((edit.path, content))
             if content != source.content and (known is None or known.cost > attempt.cost):
@@ -92,7 +98,7 @@ def pairs(attempts: Sequence[Attempt]) -> Iterator[Attempt]:
     """Yield two edits at once, the likeliest first; never two of the same place."""
     best = attempts[:PAIRED]
     both = [
-        Attempt((*one.edits, *other.edits), one.cost + other.cost)
+        Attempt((*one.edits, *other.edits), one.cost + other.cost, f"{one.context}+{other.context}")
         for i, one in enumerate(best)
         for other in best[i + 1 :]
         if not _overlap(one, other)
@@ -115,11 +121,19 @@ def _edits(
     scores: Mapping[Line, float],
     failures: Sequence[Failure],
     wanted: Sequence[str],
-) -> Iterator[Edit]:
+) -> Iterator[tuple[Edit, ast.AST]]:
     for node in _suspects(source, scores):
-        yield from chain.from_iterable(operator(source, node) for operator in OPERATORS)
-        yield from guards.small_inputs(source, node, wanted)
-        yield from guards.answers(source, node, failures, wanted)
+        found = chain(
+            chain.from_iterable(operator(source, node) for operator in OPERATORS),
+            guards.small_inputs(source, node, wanted),
+            guards.answers(source, node, failures, wanted),
+        )
+        yield from ((edit, node) for edit in found)
+
+
+def _context(source: Source, node: ast.AST) -> str:
+    above = source.parents.get(node)
+    return f"{type(node).__name__} in {type(above).__name__}"
 
 
 def _suspects(source: Source, scores: Mapping[Line, float]) -> Iterator[ast.AST]:
