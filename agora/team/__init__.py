@@ -39,6 +39,7 @@ from agora.team.minutes import Minutes
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
+from agora.team.proposing import Proposing
 from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
@@ -47,6 +48,7 @@ from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
+from agora.team.solving import Solving
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
@@ -92,6 +94,7 @@ class Team:
     promoting: Promoting
     trying: Trying
     architecting: Architecting
+    solving: Solving
     repairing: Repairing
     looping: Looping
 
@@ -125,6 +128,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     proven = Proven(proving, settings.memory.pulse_s)
     planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
     synthesising = Synthesising(answering, asking, market)
+    meeting = _meeting(settings, database, acting, asking, market, library, stream)
+    solving = Solving(database, changing)
+    proposing = Proposing(settings, database, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -142,7 +148,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         planning=planning,
         synthesising=synthesising,
         comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
-        meeting=_meeting(settings, database, acting, asking, market, library, stream),
+        meeting=meeting,
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
@@ -165,7 +171,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             proving,
             watching,
         ),
-        repairing=Repairing(settings, acting, watching, changing, clock),
+        solving=solving,
+        repairing=Repairing(
+            settings, acting, watching, changing, solving, proposing, meeting, clock
+        ),
         looping=Looping(settings, database, watching, alerting, clock),
     )
 

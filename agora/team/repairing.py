@@ -3,12 +3,13 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import prompts
 from agora.domain import commits
 from agora.domain.contracts import (
     Act,
@@ -22,19 +23,27 @@ from agora.domain.contracts import (
 )
 from agora.domain.errors import ClaimHeldError
 from agora.domain.repair import gate, reports
+from agora.domain.repair.proposals import Proposal, understood
 from agora.domain.repair.relevance import about
 from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.repair.search import Candidate, search
+from agora.domain.repair.solutions import Instinct
 from agora.domain.repair.trials import TestRun, run_tests
 from agora.domain.settings import Settings
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
+from agora.team.convening import hold
+from agora.team.meeting import Meeting
+from agora.team.proposing import Offered, Proposing
+from agora.team.solving import Solving, reasons
 from agora.team.watching import Watching
 from agora.team.workbench import Bench, on_a_copy, opened
 from memory.database import Row
 
 Tell = Callable[..., None]
+EXPERTS_TRY = 3
+"""So many attempts are made where experts can be asked again, the last one with a brief."""
 WORKERS = 2
 """Sandboxes that a search uses at a time."""
 
@@ -47,6 +56,9 @@ class Repairing:
     acting: Acting
     watching: Watching
     changing: Changing
+    solving: Solving
+    proposing: Proposing
+    meeting: Meeting
     clock: Clock
 
     async def open(self, order: Improvement) -> Bench:
@@ -129,21 +141,39 @@ class Repairing:
         return report
 
     async def improve(
-        self, order: Improvement, opportunity_id: str, attempt: int, tell: Tell
+        self, order: Improvement, opportunity_id: str, attempt: int, tell: Tell, brief: str = ""
     ) -> tuple[str | None, int]:
-        """Search for a patch and propose the best one; return its id, and how many were tried."""
+        """Search for a patch and propose the best one; return its id, and how many were tried.
+
+        Experts' proposals compete with those of the search; a `brief` is for them.
+        """
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
         target = _target(evidence, attempt)
-        if target is None:
+        offers = await self._offers(bench, evidence, brief)
+        if target is None and not offers:
+            return None, 0
+        # Where the search has looked everywhere, experts alone try again on all that fails.
+        most = self.settings.repair.candidates if target else _count(offers)
+        wanted = target or _target(evidence, 0)
+        if wanted is None:
             return None, 0
         act = Act(kind="run_tests", subject=f"search {bench.workspace.root}", actor="repairer")
         # What is tried after this attempt shares the time that is left: all of it is the limit.
-        halves = attempt + (_target(evidence, attempt + 1) is not None)
+        halves = (attempt + (_target(evidence, attempt + 1) is not None)) if target else 0
         limit_s = (order.timeout_s or self.settings.repair.timeout_s) / 2**halves
-        found = await self.acting.perform(
-            act, lambda: self._search(bench, target, attempt, limit_s, tell)
+        refused = await self.solving.refused(str(bench.workspace.root))
+        plan = _Plan(
+            wanted,
+            order.seed + attempt,
+            limit_s,
+            most,
+            await self.solving.instinct(),
+            offers,
+            [one["diff"] for one in refused],
         )
+        found = await self.acting.perform(act, lambda: self._search(bench, plan, tell))
+        await self._judge_offers(offers, found)
         unwanted = await self.changing.unwanted(str(bench.workspace.root))
         survivors = [Candidate(**one) for one in found["survivors"]]
         rivals = [one for one in survivors if digest_of(one.diff) not in unwanted]
@@ -152,15 +182,47 @@ class Repairing:
             return None, found["tried"]
         change = self._change(bench, best, attempt)
         others = [one for one in found["survivors"] if one["diff"] != best.diff]
-        proof = evidence | {"target": target.as_json(), "rivals": others}
-        proof |= {"reasons": list(best.reasons)}
+        proof = evidence | {"target": wanted.as_json(), "rivals": others}
+        proof |= {"reasons": list(best.reasons), "by": best.by}
+        proof |= {"solution": _solution(best, wanted, found)}
         await self.changing.propose(change, opportunity_id, proof)
         return change.id, found["tried"]
+
+    async def _offers(self, bench: Bench, evidence: Json, brief: str) -> list[Offered]:
+        """Return what experts propose for the report; nothing where there is no model."""
+        if not await self.proposing.has_models():
+            return []
+        before = TestRun.model_validate(evidence["before"])
+        text = await on_a_copy(bench, lambda tree, _: reports.sources(before, tree))
+        refused = await self.solving.refused(str(bench.workspace.root))
+        told = "\n\n".join(filter(None, [brief, *reasons(refused)]))
+        return await self.proposing.offered(bench.order, evidence["report"], text, told)
+
+    async def _judge_offers(self, offers: Sequence[Offered], found: Json) -> None:
+        passed = {one["by"] for one in found["survivors"]}
+        for one in offers:
+            await self.proposing.judge(one.bid, one.reply, one.bid.name in passed)
 
     async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:
         """Return whether a further attempt would look for anything else."""
         row = await self.watching.find(opportunity_id)
-        return _target(row["evidence"], attempt) is not None
+        if _target(row["evidence"], attempt) is not None:
+            return True
+        fails = bool(row["evidence"]["before"]["failures"])
+        return fails and attempt < EXPERTS_TRY and await self.proposing.has_models()
+
+    async def convene(self, order: Improvement, opportunity_id: str, tell: Tell) -> str:
+        """Hold a war room on the report; return its ruling as a brief, "" where there is none."""
+        if not await self.proposing.has_models():
+            return ""
+        bench, row = await self.open(order), await self.watching.find(opportunity_id)
+        before = TestRun.model_validate(row["evidence"]["before"])
+        text = await on_a_copy(bench, lambda tree, _: reports.sources(before, tree))
+        asked = prompts.load("cause").render(report=row["evidence"]["report"], sources=text)
+        task = self.proposing.task(order, asked)
+        ruling = await hold(self.meeting, task.but(id=f"{task.id}.room"), tell)
+        await self.watching.add_evidence(opportunity_id, {"ruling": ruling.as_json()})
+        return ruling.answer
 
     async def give_up(self, opportunity_id: str, tried: int) -> str:
         """Close an opportunity without a patch, and return why in one sentence."""
@@ -179,9 +241,7 @@ class Repairing:
         await self.watching.close(opportunity_id, "reverted")
         return change_id, commit
 
-    async def _search(
-        self, bench: Bench, before: TestRun, attempt: int, limit_s: float, tell: Tell
-    ) -> ActOutcome:
+    async def _search(self, bench: Bench, plan: "_Plan", tell: Tell) -> ActOutcome:
         loop = asyncio.get_running_loop()
 
         def progress(tried: int, survivors: int) -> None:
@@ -192,16 +252,20 @@ class Repairing:
                 bench.sandbox,
                 tree,
                 bench.command,
-                before,
-                timeout_s=limit_s,
-                candidates=self.settings.repair.candidates,
-                seed=bench.order.seed + attempt,
+                plan.target,
+                timeout_s=plan.limit_s,
+                candidates=plan.candidates,
+                seed=plan.seed,
                 workers=WORKERS,
                 cancel=cancel,
                 progress=progress,
+                instinct=plan.instinct,
+                proposals=list(_understood(tree, plan.offers)),
+                rejected=plan.rejected,
             )
-            survivors = [_plain(one) for one in found.survivors]
-            return ActOutcome(result={"survivors": survivors, "tried": found.candidates_tried})
+            told: Json = {"survivors": [_plain(one) for one in found.survivors]}
+            told |= {"tried": found.candidates_tried, "lesson": found.lesson}
+            return ActOutcome(result=told | {"until_first": found.until_first})
 
         return await on_a_copy(bench, do)
 
@@ -241,6 +305,43 @@ class Repairing:
 
         act = Act(kind="run_tests", subject=str(bench.workspace.root))
         return TestRun.model_validate(await self.acting.perform(act, lambda: on_a_copy(bench, do)))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one search is given."""
+
+    target: TestRun
+    seed: int
+    limit_s: float
+    candidates: int
+    instinct: Instinct
+    offers: Sequence[Offered]
+    rejected: Sequence[str]
+
+
+def _count(offers: Sequence[Offered]) -> int:
+    return sum(len(one.rewrites) for one in offers)
+
+
+def _understood(tree: Path, offers: Sequence[Offered]) -> Iterator[Proposal]:
+    for one in offers:
+        for rewrite in one.rewrites:
+            if found := understood(tree, one.bid.name, rewrite):
+                yield found
+
+
+def _solution(best: Candidate, target: TestRun, found: Json) -> Json:
+    """Return a fix as the library keeps it, should it be accepted."""
+    raised = [target.failures[name].exception for name in target.failing if name in target.failures]
+    return {
+        "operator": best.operator,
+        "context": best.context,
+        "exception": raised[0] if raised else "",
+        "candidates": found["tried"],
+        "until_first": found["until_first"],
+        "lesson": found["lesson"],
+    }
 
 
 def _first_allowed(tree: Path, rivals: Sequence[Candidate]) -> Candidate | None:
