@@ -18,15 +18,17 @@ from agora.domain.contracts import (
     Improvement,
     Json,
     Opportunity,
+    Replay,
     Verdict,
     digest_of,
 )
-from agora.domain.errors import ClaimHeldError
+from agora.domain.errors import ClaimHeldError, SandboxFailedError
 from agora.domain.repair import gate, reports
 from agora.domain.repair.proposals import Proposal, understood
 from agora.domain.repair.relevance import about
 from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.repair.search import Candidate, search
+from agora.domain.repair.shadows import VARIANTS, Shadow, compare
 from agora.domain.repair.solutions import Instinct
 from agora.domain.repair.trials import TestRun, run_tests
 from agora.domain.settings import Settings
@@ -44,6 +46,8 @@ from memory.database import Row
 Tell = Callable[..., None]
 EXPERTS_TRY = 3
 """So many attempts are made where experts can be asked again, the last one with a brief."""
+SHADOW_S = 30.0
+"""Seconds for what runs beside the old version."""
 WORKERS = 2
 """Sandboxes that a search uses at a time."""
 
@@ -177,6 +181,7 @@ class Repairing:
         unwanted = await self.changing.unwanted(str(bench.workspace.root))
         survivors = [Candidate(**one) for one in found["survivors"]]
         rivals = [one for one in survivors if digest_of(one.diff) not in unwanted]
+        rivals = await self._compared(bench, wanted, rivals)
         best = await on_a_copy(bench, lambda tree, _: _first_allowed(tree, rivals))
         if best is None:
             return None, found["tried"]
@@ -187,6 +192,26 @@ class Repairing:
         proof |= {"solution": _solution(best, wanted, found)}
         await self.changing.propose(change, opportunity_id, proof)
         return change.id, found["tried"]
+
+    async def _compared(
+        self, bench: Bench, before: TestRun, rivals: list[Candidate]
+    ) -> list[Candidate]:
+        """Return the rivals after an A/B of the first few on recorded calls: who keeps most."""
+        paths = {one.path for one in rivals[:VARIANTS]}
+        replays = await self.watching.replays(str(bench.workspace.root), *sorted(paths))
+        if len(rivals) < 2 or not replays:
+            return rivals
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            diffs = [one.diff for one in rivals[:VARIANTS]]
+            found = _shadows(bench, tree, before, diffs, replays, cancel)
+            return ActOutcome(result={"broken": [len(one.broken) for one in found]})
+
+        act = Act(kind="run_tests", subject=f"compare {bench.workspace.root}", ordinal=1)
+        said = await self.acting.perform(act, lambda: on_a_copy(bench, do))
+        broken = [*said["broken"], *[0] * len(rivals)][: len(rivals)]
+        order = sorted(range(len(rivals)), key=lambda i: (i >= VARIANTS, broken[i], i))
+        return [rivals[i] for i in order]
 
     async def _offers(self, bench: Bench, evidence: Json, brief: str) -> list[Offered]:
         """Return what experts propose for the report; nothing where there is no model."""
@@ -290,10 +315,12 @@ class Repairing:
         verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
         if verdict.verdict != "refuse":
             act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
-            result = await self.acting.perform(act, lambda: _prove(bench, diff, before))
+            replays = await self.watching.replays(str(bench.workspace.root), row["subject"])
+            result = await self.acting.perform(act, lambda: _prove(bench, diff, before, replays))
             proved = Verdict.model_validate(result["verdict"])
             verdict = proved if proved.verdict == "refuse" else verdict
-            await self.changing.add_evidence(change_id, {"tests": result["report"]})
+            found = {"tests": result["report"], "trial": result["trial"]}
+            await self.changing.add_evidence(change_id, found)
         await self.changing.add_evidence(change_id, {"verdict": verdict.as_json()})
         return verdict
 
@@ -350,16 +377,60 @@ def _first_allowed(tree: Path, rivals: Sequence[Candidate]) -> Candidate | None:
     return next(allowed, None)
 
 
-async def _prove(bench: Bench, diff: str, before: TestRun) -> ActOutcome:
+async def _prove(bench: Bench, diff: str, before: TestRun, replays: Sequence[Replay]) -> ActOutcome:
     def do(tree: Path, cancel: Event) -> ActOutcome:
         verdict, report = gate.prove(
             bench.sandbox, tree, bench.command, diff, before, cancel=cancel
         )
-        return ActOutcome(
-            result={"verdict": verdict.as_json(), "report": report.as_json() if report else None}
-        )
+        told: Json = {}
+        if verdict.verdict != "refuse":
+            verdict, told = _beside(bench, tree, diff, before, replays, cancel)
+        proof = report.as_json() if report else None
+        return ActOutcome(result={"verdict": verdict.as_json(), "report": proof, "trial": told})
 
     return await on_a_copy(bench, do)
+
+
+def _beside(
+    bench: Bench, tree: Path, diff: str, before: TestRun, replays: Sequence[Replay], cancel: Event
+) -> tuple[Verdict, Json]:
+    """Run the old version once more, and the patch beside it: on the tests, and on calls."""
+    again = run_tests(bench.sandbox, tree, bench.command, timeout_s=SHADOW_S, cancel=cancel)
+    if lucky := sorted(set(before.failing) & set(again.passing)):
+        why = f"{lucky[0]} passes without the patch, too, when it is run again"
+        return Verdict(verdict="refuse", rule="flaky", reason=why), {}
+    found = _shadows(bench, tree, before, [diff], replays, cancel)
+    if not found:
+        return Verdict(verdict="accept"), {}
+    told = found[0].as_json() | {"told": found[0].told}
+    if broken := found[0].broken:
+        why = "a recorded good call gives {after} now, not {before}: {call}".format(**broken[0])
+        return Verdict(verdict="refuse", rule="replay", reason=why), told
+    return Verdict(verdict="accept"), told
+
+
+def _shadows(
+    bench: Bench,
+    tree: Path,
+    before: TestRun,
+    diffs: Sequence[str],
+    replays: Sequence[Replay],
+    cancel: Event,
+) -> list[Shadow]:
+    try:
+        return compare(
+            bench.sandbox,
+            tree,
+            bench.command,
+            before,
+            diffs,
+            replays,
+            timeout_s=SHADOW_S,
+            seed=bench.order.seed,
+            cancel=cancel,
+        )
+    except SandboxFailedError:
+        return []  # what cannot be compared is not held against a patch that the tests accept
 
 
 def _target(evidence: Json, attempt: int) -> TestRun | None:

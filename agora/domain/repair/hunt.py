@@ -190,7 +190,7 @@ class Hunt:
         return min(max(0.5, FACTOR * slowest), 5.0)
 
     @property
-    def _deadline_s(self) -> float:
+    def patience_s(self) -> float:
         """Return what one candidate may take of the processor, for all tests together."""
         ended = [test.seconds for test in self.observed if not test.late]
         return SHORTEST_S + 4 * sum(ended)
@@ -246,7 +246,7 @@ class Hunt:
         order = {
             "calls": [call.as_json() for call in calls],
             "candidates": [*(attempt.parts for attempt in compared), {}],
-            "deadline_s": self._deadline_s + PROBED_S,
+            "deadline_s": self.patience_s + PROBED_S,
         }
         *found, self.old_answers = map(tuple, rehearsal.ask(order)["behaviours"])
         self.calls = calls
@@ -304,7 +304,7 @@ class Hunt:
         order = {
             "tests": [*self.before.failing, *self.before.passing],
             "candidates": [attempt.parts for attempt in batch],
-            "deadline_s": self._deadline_s * patience,
+            "deadline_s": self.patience_s * patience,
             "at_once": AT_ONCE,
         }
         marks = rehearsal.ask(order)["verdicts"]

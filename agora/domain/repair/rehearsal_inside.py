@@ -353,7 +353,9 @@ class Rehearsal:
                 self.replace(candidate)
                 for call in batch["calls"]:
                     function = vars(self.loaded[call["path"]])[call["name"]]
-                    os.write(pipe, behaviour(function, call["arguments"]).encode() + b"\n")
+                    told = replayed(function, call) if "named" in call else ""
+                    told = told or behaviour(function, call["arguments"])
+                    os.write(pipe, told.encode() + b"\n")
 
             said = forked(work, batch["deadline_s"] * WALL + 1)
             behaviours.append(said.decode().splitlines())
@@ -384,6 +386,16 @@ def behaviour(function: Callable[..., Any], texts: list[str]) -> str:
         return f"!{type(error).__name__}"
     mark = f"{type(answer).__name__} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return f"{mark} {' '.join(shown[:SHOWN].split())}"
+
+
+def replayed(function: Callable[..., Any], call: Json) -> str:
+    """Return "=" where a recorded call gives what was recorded, else what it gives now."""
+    try:
+        answer = function(**call["named"])
+        told = json.loads(json.dumps(answer, default=repr))
+    except BaseException as error:
+        return f"!{type(error).__name__}"
+    return "=" if told == call["wanted"] else f"- - {' '.join(ascii(answer)[:SHOWN].split())}"
 
 
 def _file(module: ModuleType) -> str:
