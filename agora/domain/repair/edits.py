@@ -84,9 +84,12 @@ def singles(
     """Return every edit of a suspicious line once, the likeliest first."""
     seen: dict[tuple[str, bytes], Attempt] = {}
     for source in sources:
-        for edit, node in _edits(source, scores, failures, wanted):
+        places: dict[tuple[int, int], str] = {}
+        for edit in _edits(source, scores, failures, wanted):
             score = max(scores.get((edit.path, edit.line), 0.0), 0.0)
-            attempt = Attempt((edit,), edit.cost + DISTRUST * (1 - score), _context(source, node))
+            attempt = Attempt(
+                (edit,), edit.cost + DISTRUST * (1 - score), _context(source, edit, places)
+            )
             content = source.edited(edit.parts)
             known = seen.get((edit.path, content))
             if content != source.content and (known is None or known.cost > attempt.cost):
@@ -121,19 +124,18 @@ def _edits(
     scores: Mapping[Line, float],
     failures: Sequence[Failure],
     wanted: Sequence[str],
-) -> Iterator[tuple[Edit, ast.AST]]:
+) -> Iterator[Edit]:
     for node in _suspects(source, scores):
-        found = chain(
-            chain.from_iterable(operator(source, node) for operator in OPERATORS),
-            guards.small_inputs(source, node, wanted),
-            guards.answers(source, node, failures, wanted),
-        )
-        yield from ((edit, node) for edit in found)
+        yield from chain.from_iterable(operator(source, node) for operator in OPERATORS)
+        yield from guards.small_inputs(source, node, wanted)
+        yield from guards.answers(source, node, failures, wanted)
 
 
-def _context(source: Source, node: ast.AST) -> str:
-    above = source.parents.get(node)
-    return f"{type(node).__name__} in {type(above).__name__}"
+def _context(source: Source, edit: Edit, known: dict[tuple[int, int], str]) -> str:
+    start, end, _ = edit.parts[0]
+    if (start, end) not in known:
+        known[start, end] = source.context(start, end)
+    return known[start, end]
 
 
 def _suspects(source: Source, scores: Mapping[Line, float]) -> Iterator[ast.AST]:

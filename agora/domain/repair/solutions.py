@@ -21,8 +21,8 @@ from agora.domain.repair.edits import Attempt
 SHAPE = ("cost", "distrust", "same_place", "breadth", "same_line", "same_context")
 """What is weighed of every candidate; the other weights are those of operators and contexts."""
 FIRST = {"cost": -3.0}  # before anything was learnt, the cost alone counts
-FAITH = {"shape": 0.5, "kind": 10.0}  # precision of the prior: how much it takes to be unlearnt
-BOLDNESS = 0.35  # of a standard deviation: how far a sample strays
+FAITH = {"shape": 2.0, "kind": 10.0}  # precision of the prior: how much it takes to be unlearnt
+BOLDNESS = 0.25  # of a standard deviation: how far a sample strays
 KEPT = 400  # candidates of one search that are remembered, beside those that passed
 STEPS, RATE = 60, 0.1
 AT = "at "  # before the kind of node that an edit changes
