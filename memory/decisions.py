@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ SOME = "SELECT seq, body, hash, signature FROM decisions WHERE seq > %s ORDER BY
 NEWEST = """
 SELECT * FROM (SELECT seq, body, hash FROM decisions ORDER BY seq DESC LIMIT %s) AS newest
 ORDER BY seq
+"""
+ROTATE = "rotate_key"
+ROTATED = f"""
+SELECT 1 FROM decisions WHERE body LIKE '%%"action":"{ROTATE}"%%' AND body LIKE %s LIMIT 1
 """
 HEAD_SIZE = 512  # bytes; always as many, so that one write replaces the head as a whole
 NOW = """
@@ -43,18 +47,41 @@ class Decisions:
 
     async def append(self, connection: Rows, decision: dict[str, Any]) -> Row:
         """Add an entry at the head; keep the transaction short, everybody waits for it."""
+        await hold(connection)
+        if self.signer.next_path.exists():
+            await self._finish_rotation(connection)
+        return await self._add(connection, decision)
+
+    async def _add(self, connection: Rows, decision: dict[str, Any]) -> Row:
         async with connection.pipeline():
-            await connection.execute(LOCK)
             heads, times = await connection.execute(HEAD), await connection.execute(NOW)
         head = await heads.fetchone() or {"seq": 0, "hash": ""}
         now = await times.fetchone()
         assert now is not None
+        key = self.signer.key
         row: Row = {"seq": head["seq"] + 1}
-        body = canonical(decision | row | now | {"key": self.signer.public})
+        body = canonical(decision | row | now | {"key": key.public})
         row |= {"hash": link(head["hash"], body)}
-        row |= {"signature": self.signer.sign(row["hash"])}
+        row |= {"signature": key.sign(row["hash"])}
         await connection.execute(APPEND, [row["seq"], body, row["hash"], row["signature"]])
         return row
+
+    async def rotate(self, connection: Rows, by: str, reason: str) -> Row:
+        """Append that another key signs from the next entry on; once committed, `take_over`."""
+        await hold(connection)
+        if self.signer.next_path.exists():
+            await self._finish_rotation(connection)
+        entry = {"actor": by, "action": ROTATE, "resource": self.signer.prepare()}
+        return await self._add(connection, entry | {"verdict": "accept", "reasons": [reason]})
+
+    async def _finish_rotation(self, connection: Rows) -> None:
+        """Do what a process has left that died in a rotation; we hold the lock that it held."""
+        public = self.signer.next_public()
+        found = await connection.execute(ROTATED, [f'%"resource":"{public}"%'])
+        if await found.fetchone():
+            self.signer.take_over()
+        else:
+            self.signer.next_path.unlink(missing_ok=True)
 
     def keep_head(self, row: Row) -> None:
         """Write the newest entry down outside of the database: a cut tail is seen by it."""
@@ -70,26 +97,57 @@ class Decisions:
     async def verify(self, connection: Rows) -> Finding:
         """Look at every entry: does it follow from the one before, and did we sign it?"""
         head = _read_head(self.signer.folder / "decisions.head")
+        keys = Keys({*self.signer.known(), self.signer.public})
         seq, previous = 0, ""
         async for row in _all(connection):
-            if problem := self._problem(row, seq, previous, head):
+            if problem := problem_of(row, seq, previous, keys):
                 return Finding(seq, seq + 1, problem)
+            if row["seq"] == head.get("seq") and row["hash"] != head["hash"]:
+                said = "it is not the entry that was kept outside of the database"
+                return Finding(seq, seq + 1, said)
             seq, previous = row["seq"], row["hash"]
         if head.get("seq", 0) > seq:
             return Finding(seq, seq + 1, f"entries {seq + 1} to {head['seq']} are gone")
         return Finding(seq)
 
-    def _problem(self, row: Row, seq: int, previous: str, head: Row) -> str:
-        if row["seq"] != seq + 1:
-            return f"entry {seq + 1} is gone"
-        if row["hash"] != link(previous, row["body"]):
-            return "its content or its place in the chain was changed"
-        if not is_signed(self.signer.public, row["hash"], row["signature"]):
+
+@dataclass
+class Keys:
+    """The public keys that may sign, and since which entry others may no longer."""
+
+    known: set[str]
+    retired: dict[str, int] = field(default_factory=dict)
+
+    def problem(self, body: Row, row: Row) -> str:
+        """Return what is wrong with the signature of an entry; "" if nothing is."""
+        key = str(body.get("key"))
+        if not is_signed(key, row["hash"], row["signature"]):
             return "its signature is not ours"
-        if row["seq"] == head.get("seq") and row["hash"] != head["hash"]:
-            return "it is not the entry that was kept outside of the database"
-        body = json.loads(row["body"])
-        return "" if body.get("seq") == row["seq"] else "its number was changed"
+        if key not in self.known:
+            return f"its signature is not ours: `agora log accept {key}` if it is"
+        if key in self.retired:
+            return f"its key was put away by entry {self.retired[key]}"
+        if body.get("action") == ROTATE:
+            self.known.add(body["resource"])
+            self.retired[key] = row["seq"]
+        return ""
+
+
+def problem_of(row: Row, seq: int, previous: str, keys: Keys) -> str:
+    """Return what is wrong with the entry that follows number `seq`; "" if nothing is."""
+    if row["seq"] != seq + 1:
+        return f"entry {seq + 1} is gone"
+    if row["hash"] != link(previous, row["body"]):
+        return "its content or its place in the chain was changed"
+    body = _parsed(row["body"].encode())
+    if problem := keys.problem(body, row):
+        return problem
+    return "" if body.get("seq") == row["seq"] else "its number was changed"
+
+
+async def hold(connection: Rows) -> None:
+    """Let nobody else append until the transaction ends."""
+    await connection.execute(LOCK)
 
 
 async def newest(connection: Rows, limit: int) -> list[Row]:

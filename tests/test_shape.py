@@ -35,6 +35,9 @@ GUARDED = {
     "agora.domain.fetching.fetch",
     "agora.domain.tools.call",
     "agora.domain.git.write",
+    "agora.domain.mcp_servers.call",
+    "agora.domain.mcp_servers.offered",
+    "agora.domain.probing.probe",
     "agora.domain.repair.sandbox.Sandbox.open",
 }
 NEVER_IN_A_NAME = set(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from agora.domain.embedders import choose_embedder
-from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
@@ -23,9 +22,11 @@ from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
+from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
+from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
@@ -33,9 +34,12 @@ from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.looping import Looping
+from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.monitoring import Monitoring
+from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
@@ -44,6 +48,7 @@ from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
+from agora.team.registering import Registering
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
@@ -54,6 +59,7 @@ from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
 from agora.team.trying import Trying
+from agora.team.verifying import Verifying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -88,6 +94,7 @@ class Team:
     pulsing: Pulsing
     tooling: Tooling
     watching: Watching
+    registering: Registering
     changing: Changing
     proving: Proving
     prompting: Prompting
@@ -96,23 +103,27 @@ class Team:
     architecting: Architecting
     solving: Solving
     repairing: Repairing
+    monitoring: Monitoring
+    capabilities: Capabilities
     looping: Looping
+    maintaining: Maintaining
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
     database, policy = (
         Database(choose_postgres(settings), settings.database.connections),
-        Policy.load(),
+        Governing.load(settings),
     )
-    acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
+    decisions = Decisions(Signer(settings.folder / "keys"))
+    acting = Acting(database, policy, decisions, settings.policy.rates)
     alerting = Alerting(settings, database, acting, clock)
     watching = Watching(database, settings.repair, clock)
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
     promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
-    library, tooling = Library(acting), Tooling(settings, acting, watching)
+    library, tooling = Library(acting, settings.secrets), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, prompting, clock)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
@@ -123,12 +134,18 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
+    registering = Registering(
+        settings, database, acting, tooling, changing, indexing, alerting, clock
+    )
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
     proven = Proven(proving, settings.memory.pulse_s)
-    planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
+    pacing = Pacing(settings.plan, database)
+    planning = Planning(
+        settings.plan, database, answering, asking, market, learning, proven, pacing
+    )
     synthesising = Synthesising(answering, asking, market)
-    meeting = _meeting(settings, database, acting, asking, market, library, stream)
+    meeting = _meeting(settings, database, acting, asking, market, library, stream, tooling)
     solving = Solving(database, changing)
     proposing = Proposing(settings, database, asking, market)
     return Team(
@@ -154,6 +171,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
+        registering=registering,
         changing=changing,
         proving=proving,
         prompting=prompting,
@@ -175,7 +193,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         repairing=Repairing(
             settings, acting, watching, changing, solving, proposing, meeting, clock
         ),
+        monitoring=Monitoring(settings, database, stream, market, indexing, clock),
+        capabilities=Capabilities(settings, database, acting, clock),
         looping=Looping(settings, database, watching, alerting, clock),
+        maintaining=Maintaining(settings, database, acting, registering, watching, clock),
     )
 
 
@@ -187,10 +208,12 @@ def _meeting(
     market: Market,
     library: Library,
     stream: Stream,
+    tooling: Tooling,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes, stream)
+    verifying = Verifying(tooling)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

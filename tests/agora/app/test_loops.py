@@ -123,6 +123,9 @@ async def test_a_failing_test_is_repaired_once_a_person_agrees_and_then_all_is_w
     assert stats["cycle_count"] == stats["cycles_completed"] == 3
     assert stats["opportunities_detected"] == stats["improvements_attempted"] == 1
     assert stats["improvements_deployed"] == 1 and stats["improvements_failed"] == 0
+    assert stats["maintenance_runs"] == 1 and stats["last_maintenance"] == datetime(
+        2026, 1, 1, tzinfo=UTC
+    )
     assert stats["uptime_seconds"] == 7500 and stats["deployments_per_day"] == 11.52
 
 
