@@ -168,6 +168,7 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)
