@@ -168,6 +168,7 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)
@@ -292,6 +293,57 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class RateSettings(_Section):
+    """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
+
+    action: str = "*"
+    subject: str = "*"
+    actor: str = "*"
+    per: Literal["", "tenant", "actor", "subject"] = ""
+    most: int = Field(ge=0)
+    every_s: float = Field(gt=0)
+
+
+class PolicySettings(_Section):
+    """Where policies are, and how often acts may be done."""
+
+    folder: Path | None = None
+    shipped: bool = True
+    rates: tuple[RateSettings, ...] = ()
+
+
+class CapabilitySettings(_Section):
+    """What may be there beside the core; one that is off does nothing, whatever its phase."""
+
+    pulse: bool
+    cache: bool
+    memories: bool
+    planning: bool
+    synthesis: bool
+    war_room: bool
+    scout: bool
+    prompts: bool
+    trials: bool
+    loop: bool
+    healing: bool
+    telemetry: bool
+
+
+class HealthSettings(_Section):
+    """How often is looked, what is too much, and how long measures are kept."""
+
+    every_s: float = Field(gt=0, le=20)
+    probe_s: float = Field(gt=0)
+    cpu_percent: float = Field(gt=0)
+    memory_percent: float = Field(gt=0, le=100)
+    process_mb: float = Field(gt=0)
+    disk_percent: float = Field(gt=0, le=100)
+    lag_s: float = Field(gt=0)
+    queue_jobs: int = Field(ge=1)
+    reserve_mb: int = Field(ge=0)
+    history_days: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -320,6 +372,9 @@ class Settings(_Section):
     distil: DistilSettings
     stage: StageSettings
     worker: WorkerSettings
+    policy: PolicySettings
+    health: HealthSettings
+    capabilities: CapabilitySettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from agora.domain import git, mcp_servers, tools
 from agora.domain.contracts import Act, ActOutcome, AgentTask, Json, ToolCall
 from agora.domain.discovery import discover
 from agora.domain.errors import UsageError
+from agora.domain.injections import gives_orders
 from agora.domain.repair.interpreters import OWN, Interpreter
 from agora.domain.repair.sandbox import Sandbox, choose_sandbox
 from agora.domain.repair.trials import copied
@@ -70,6 +71,15 @@ class Tooling:
         found = await self.of(workspace)
         return [one for one in found if any(fnmatchcase(one.name, glob) for glob in patterns)]
 
+    def permitted(self, task: AgentTask, actor: str, given: Sequence[Tool]) -> list[Tool]:
+        """Return the tools that a policy lets an expert call now, after a person's yes or without.
+
+        What describes itself by orders to its reader is not shown to a model.
+        """
+        may = [one for one in given if not gives_orders(one.description)]
+        verdicts = ((one, self.acting.policy.decide(_act(task, actor, one, may))) for one in may)
+        return [one for one, said in verdicts if said.is_allowed or said.asks]
+
     async def find(self, workspace: str, name: str) -> Tool:
         """Return the tool of this name; raise UsageError naming those there are."""
         known = {tool.name: tool for tool in await self.of(workspace)}
@@ -109,8 +119,7 @@ class Tooling:
             return ToolCall(
                 name=name, arguments=arguments, error=f"no such tool; there are {there}"
             )
-        facts = _facts(tool, given) | {"labels": list(task.labels), "tenant": task.tenant}
-        act = Act(kind="call_tool", subject=tool.name, actor=actor, ordinal=ordinal, facts=facts)
+        act = _act(task, actor, tool, given).but(ordinal=ordinal)
         try:
             return await self._perform(str(task.workspace), tool, arguments, act, has_run, False)
         except ToolArgumentsError as error:
@@ -188,6 +197,11 @@ def spec_of(tool: Tool) -> Json:
             "parameters": tool.parameters,
         },
     }
+
+
+def _act(task: AgentTask, actor: str, tool: Tool, given: Sequence[Tool]) -> Act:
+    facts = _facts(tool, given) | {"labels": list(task.labels), "tenant": task.tenant}
+    return Act(kind="call_tool", subject=tool.name, actor=actor, facts=facts)
 
 
 def _facts(tool: Tool, given: Sequence[Tool]) -> Json:

@@ -196,12 +196,11 @@ async def _maintain(workspace: Path, name: str, dry_run: bool, trust: bool, as_j
 
 async def _stats(workspace: Path, name: str, as_json: bool) -> int:
     from agora import team
-    from agora.app.reports import spoken
 
     async with team.opened() as current:
         told = await current.looping.stats(await current.looping.find(_root(workspace), name))
     if as_json:
         output.show_json(told)
     else:
-        output.show_table(["figure", "value"], [[key, spoken(told[key])] for key in told])
+        output.show_table(["figure", "value"], [[key, output.spoken(told[key])] for key in told])
     return 0
