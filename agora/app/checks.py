@@ -18,6 +18,7 @@ from memory.database import address
 from memory.redis_streams import RedisStreams
 
 OK, MISSING, WRONG = "ok", "missing", "wrong"
+Kind = Callable[[Team], Awaitable[Iterable[Json]]]
 
 
 async def all_checks() -> list[Json]:
@@ -26,7 +27,7 @@ async def all_checks() -> list[Json]:
         load(os.environ)
     except AgoraError as error:
         return [_check("settings", WRONG, str(error), error.hint)]
-    kinds: list[Callable[[Team], Awaitable[Iterable[Json]]]] = [
+    kinds: list[Kind] = [
         _settings,
         _git,
         _database,
@@ -39,6 +40,12 @@ async def all_checks() -> list[Json]:
     ]
     async with team.opened() as current:
         return [one for kind in kinds for one in await kind(current)]
+
+
+async def vital(current: Team) -> list[Json]:
+    """Return the checks that a running server can make at any time, on the team that it has."""
+    kinds: list[Kind] = [_database, _redis, _worker, _models]
+    return [one for kind in kinds for one in await kind(current)]
 
 
 def _check(name: str, status: str, said: str, remedy: str = "") -> Json:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+
 from agora.domain.contracts import Json
 from agora.team import Team
 from memory import acts, answers, changes, news, opportunities, tasks
@@ -31,6 +33,16 @@ async def figures(team: Team) -> Json:
         "changes_waiting": by_change.get("waiting", 0),
         "opportunities": len(living),
     }
+
+
+async def metrics(team: Team) -> bytes:
+    """Return the figures, and this process' memory and time, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    ProcessCollector(namespace="agora", registry=registry)
+    for name, value in (await figures(team)).items():
+        gauge = Gauge(f"agora_{name}", name.replace("_", " "), registry=registry)
+        gauge.set(float("nan") if value is None else float(value))
+    return generate_latest(registry)
 
 
 def spoken(value: Any) -> str:

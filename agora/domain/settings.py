@@ -18,6 +18,7 @@ OWN_NAMES = {
     "OPENAI_BASE_URL": "openai.base_url",
     "AGORA_HOME": "home",
     "CHROMA_URL": "memory.chroma_url",
+    "AGORA_TOKEN": "serve.token",
 }
 PREFIX = "AGORA_"
 
@@ -228,6 +229,19 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -252,13 +266,14 @@ class Settings(_Section):
     plan: PlanSettings
     stage: StageSettings
     worker: WorkerSettings
+    serve: ServeSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
-        given = (*urls, self.openai.api_key, *plugged)
+        given = (*urls, self.openai.api_key, self.serve.token, *plugged)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:
