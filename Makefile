@@ -21,6 +21,7 @@ programs:
 # Only the tests need these.
 tested-with:
 	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
+	@[[ -d .venv/javascript ]] || ! command -v npm >/dev/null || scripts/add_javascript || true
 
 $(BIN)/uv:
 	@scripts/make_venv

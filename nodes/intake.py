@@ -2,13 +2,14 @@
 
 from typing import Any, Literal
 
+from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agora import team
 from agora.domain.contracts import AgentTask, Json
 from agora.team.acting import case
 from nodes.stage import is_spoken, stage
-from nodes.states import TaskState
+from nodes.states import TaskContext, TaskState
 
 FRESH: Json = {
     "is_alone": True,
@@ -25,10 +26,12 @@ FRESH: Json = {
 
 
 @stage
-async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
+async def intake(
+    state: TaskState, runtime: Runtime[TaskContext]
+) -> Command[Literal["pulse", "__end__"]]:
     """Accept the task, or return what is known when it was done before under the same id."""
     here, answering = case.get(), team.current().answering
-    task = AgentTask.read(_asked(state) | {"id": here.id})
+    task = AgentTask.read(in_context(_asked(state), runtime.context or {}) | {"id": here.id})
     known = await answering.accept(task, here)
     context = answering.context(task, here).as_json()
     changes: Any = _cleared(state) | {"task": task.as_json(), "context": context}
@@ -53,6 +56,16 @@ def _asked(state: TaskState) -> Json:
         return dict(state.get("task") or {})
     content = state["messages"][-1].text
     return {"text": content}
+
+
+def in_context(asked: Json, context: TaskContext) -> Json:
+    """Return the task with what its assistant is set to, where it says nothing itself."""
+    usual: Json = {k: v for k, v in context.items() if k in TaskContext.__annotations__}
+    instructions = usual.pop("instructions", None)
+    told = usual | {name: value for name, value in asked.items() if value is not None}
+    if instructions:
+        told["text"] = f"{told.get('text', '')}\n\n{instructions}"
+    return told
 
 
 def _heard(state: TaskState) -> str | None:

@@ -3,17 +3,33 @@
 from typing import Annotated, Any
 
 from langgraph.graph.message import add_messages
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict  # Python 3.11's own gives servers no schema
 
-from agora.domain.contracts import Json
+from agora.domain.contracts import AgentTask, Improvement, Json
 from agora.domain.plans import merged
 
 
 class TaskInput(TypedDict, total=False):
     """What callers give: a task, or a conversation whose newest message is one."""
 
-    task: Json
+    task: Annotated[Json, WithJsonSchema(AgentTask.model_json_schema())]
     messages: Annotated[list[Any], add_messages]
+
+
+INSTRUCTIONS = {"langgraph_nodes": ["intake"], "langgraph_type": "prompt"}
+
+
+class TaskContext(TypedDict, total=False):
+    """What callers may set for all tasks of an assistant; what a task says itself wins."""
+
+    instructions: Annotated[
+        str, Field(description="Added to the task's text.", json_schema_extra=INSTRUCTIONS)
+    ]
+    tenant: Annotated[str, Field(description="Whose budget and memory.")]
+    policy: Annotated[str, Field(description="What matters, by name: quality, cost, latency, …")]
+    workspace: Annotated[str, Field(description="The git work tree to read.")]
+    budget_usd: Annotated[float, Field(description="At most so many USD a task.", ge=0)]
 
 
 class TaskOutput(TypedDict, total=False):
@@ -73,7 +89,7 @@ class RoomState(RoomInput, total=False):
 class ImprovementInput(TypedDict, total=False):
     """What the improvement graph is asked: an `Improvement`."""
 
-    task: Json
+    task: Annotated[Json, WithJsonSchema(Improvement.model_json_schema())]
 
 
 class ImprovementState(ImprovementInput, total=False):

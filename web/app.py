@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from agora import team
 from agora.app import runs
-from web import probes
+from web import mcp, probes
 from web.access import Access
 
 
@@ -20,9 +20,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await team.prepare()
     async with runs.opened() as running:
         app.state.runs = running
-        yield
+        async with mcp.opened(running):
+            yield
 
 
 app = FastAPI(title="Agora", docs_url=None, redoc_url=None, lifespan=lifespan)
 app.add_middleware(Access)
 app.include_router(probes.router)
+app.router.routes.extend(mcp.routes)

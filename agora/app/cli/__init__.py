@@ -25,6 +25,7 @@ from agora.app.cli import (
     rooms,
     scout,
     serve,
+    smoke,
     stats,
     tools,
     upkeep,
@@ -63,6 +64,7 @@ app.command("stats")(stats.stats)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
 app.command("serve")(serve.serve)
+app.command("smoke")(smoke.smoke)
 app.add_typer(db.app, name="db")
 
 
