@@ -41,13 +41,12 @@ from nodes.pulse import pulse
 from nodes.recall import recall
 from nodes.reflection import reflection
 from nodes.rewriting import rewriting
-from nodes.states import SubtaskState, TaskContext, TaskInput, TaskOutput, TaskState
+from nodes.states import SubtaskState, TaskInput, TaskOutput, TaskState
 from nodes.subtask import subtask
+from nodes.wordings import Wordings
 
 graph = (
-    StateGraph(
-        TaskState, context_schema=TaskContext, input_schema=TaskInput, output_schema=TaskOutput
-    )
+    StateGraph(TaskState, context_schema=Wordings, input_schema=TaskInput, output_schema=TaskOutput)
     .add_node("intake", intake)
     .add_node("pulse", pulse)
     .add_node("recall", recall)

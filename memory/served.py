@@ -35,7 +35,7 @@ FROM settled WHERE thread.thread_id = %(thread_id)s AND NOT EXISTS (
 LAST = "SELECT status FROM runs WHERE thread_id = %s ORDER BY created_at DESC LIMIT 1"
 # A run whose server lives has a claim, or is younger than a lease.
 LOST = """
-SELECT run_id, runs.thread_id, graph_id, input, runs.context, EXISTS (
+SELECT run_id, runs.thread_id, graph_id, input, EXISTS (
     SELECT FROM checkpoints AS point WHERE point.thread_id = runs.thread_id
       AND point.metadata->>'run_id' = runs.run_id) AS has_begun
 FROM runs JOIN assistant USING (assistant_id)

@@ -2,14 +2,15 @@
 
 from typing import Any, Literal
 
-from langgraph.runtime import Runtime
+from langgraph.runtime import get_runtime
 from langgraph.types import Command
 
 from agora import team
 from agora.domain.contracts import AgentTask, Json
 from agora.team.acting import case
 from nodes.stage import is_spoken, stage
-from nodes.states import TaskContext, TaskState
+from nodes.states import TaskState
+from nodes.wordings import Wordings, wanted
 
 FRESH: Json = {
     "is_alone": True,
@@ -26,14 +27,16 @@ FRESH: Json = {
 
 
 @stage
-async def intake(
-    state: TaskState, runtime: Runtime[TaskContext]
-) -> Command[Literal["pulse", "__end__"]]:
+async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
     """Accept the task, or return what is known when it was done before under the same id."""
     here, answering = case.get(), team.current().answering
-    task = AgentTask.read(in_context(_asked(state), runtime.context or {}) | {"id": here.id})
+    task = AgentTask.read(_asked(state) | {"id": here.id})
     known = await answering.accept(task, here)
     context = answering.context(task, here).as_json()
+    if wordings := wanted(get_runtime(Wordings).context):
+        versions = await team.current().prompting.overridden(wordings)
+        context["prompt_versions"] |= versions
+        context["is_reworded"] = bool(versions)
     changes: Any = _cleared(state) | {"task": task.as_json(), "context": context}
     if heard := _heard(state):
         changes |= {"heard": heard}
@@ -56,16 +59,6 @@ def _asked(state: TaskState) -> Json:
         return dict(state.get("task") or {})
     content = state["messages"][-1].text
     return {"text": content}
-
-
-def in_context(asked: Json, context: TaskContext) -> Json:
-    """Return the task with what its assistant is set to, where it says nothing itself."""
-    usual: Json = {k: v for k, v in context.items() if k in TaskContext.__annotations__}
-    instructions = usual.pop("instructions", None)
-    told = usual | {name: value for name, value in asked.items() if value is not None}
-    if instructions:
-        told["text"] = f"{told.get('text', '')}\n\n{instructions}"
-    return told
 
 
 def _heard(state: TaskState) -> str | None:

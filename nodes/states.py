@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from langgraph.graph.message import add_messages
-from pydantic import Field, WithJsonSchema
+from pydantic import WithJsonSchema
 from typing_extensions import TypedDict  # Python 3.11's own gives servers no schema
 
 from agora.domain.contracts import AgentTask, Improvement, Json
@@ -15,21 +15,6 @@ class TaskInput(TypedDict, total=False):
 
     task: Annotated[Json, WithJsonSchema(AgentTask.model_json_schema())]
     messages: Annotated[list[Any], add_messages]
-
-
-INSTRUCTIONS = {"langgraph_nodes": ["intake"], "langgraph_type": "prompt"}
-
-
-class TaskContext(TypedDict, total=False):
-    """What callers may set for all tasks of an assistant; what a task says itself wins."""
-
-    instructions: Annotated[
-        str, Field(description="Added to the task's text.", json_schema_extra=INSTRUCTIONS)
-    ]
-    tenant: Annotated[str, Field(description="Whose budget and memory.")]
-    policy: Annotated[str, Field(description="What matters, by name: quality, cost, latency, …")]
-    workspace: Annotated[str, Field(description="The git work tree to read.")]
-    budget_usd: Annotated[float, Field(description="At most so many USD a task.", ge=0)]
 
 
 class TaskOutput(TypedDict, total=False):
@@ -46,6 +31,7 @@ class TaskState(TaskInput, total=False):
     """
 
     heard: str | None  # intake: the message that the task was made of
+    turns: list[str]  # reflection: what was said last on this thread, where nobody keeps messages
     is_alone: bool  # recall: False where the task rests on turns that it does not hold
     context: Json  # intake, then pulse and planning
     plan: Json  # planning; joining, where a subtask has failed

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from agora import team
 from agora.app.runs import FIRST, Runs
@@ -11,7 +10,6 @@ from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError
 from memory import served
 from memory.database import Row
-from nodes.intake import in_context
 
 
 async def announce_lost(runs: Runs) -> None:
@@ -32,20 +30,17 @@ async def _announce(runs: Runs, run: Row) -> None:
         # An answer that nobody has heard leaves its thread waiting: it may be given again.
         await settle(graph, thread_id)
         return
-    given = named(run["input"], run["run_id"], run["context"] or {}) if is_new else None
+    given = named(run["input"], run["run_id"]) if is_new else None
     with suppress(ClaimHeldError):
         now = timedelta()
         await team.current().holding.announce(thread_id, FIRST[run["graph_id"]], given, now)
 
 
-def named(given: Json, run_id: str, context: Any) -> Json:
-    """Return the input with an id that comes from its run: begun again, it is the same task.
-
-    What the run was given as its context goes into the task: nobody will have it later.
-    """
+def named(given: Json, run_id: str) -> Json:
+    """Return the input with an id that comes from its run: begun again, it is the same task."""
     told = dict(given)
     if isinstance(told.get("task"), dict):
-        told["task"] = {"id": run_id} | in_context(told["task"], context)
+        told["task"] = {"id": run_id} | told["task"]
     if messages := told.get("messages"):
         told["messages"] = [*messages[:-1], _message(messages[-1], run_id)]
     return told

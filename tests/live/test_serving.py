@@ -82,20 +82,20 @@ def test_what_studio_draws_and_asks_for_is_offered(served: Server) -> None:
     task = schemas["input_schema"]["properties"]["task"]
     assert {"text", "urgency", "budget_usd"} <= task["properties"].keys()
     context = schemas["context_schema"]["properties"]
-    assert context["instructions"]["langgraph_type"] == "prompt"
-    assert context["instructions"]["langgraph_nodes"] == ["intake"]
+    assert {one["langgraph_type"] for one in context.values()} == {"prompt"}
     order: Any = served.client.assistants.get_schemas(offered["improvement"])
     assert "workspace" in order["input_schema"]["properties"]["task"]["required"]
 
 
-def test_an_assistants_instructions_reach_the_model(served: Server, models: ModelServer) -> None:
-    assistant = served.client.assistants.create(
-        "task", context={"instructions": "Answer in Latin."}, name="latin"
-    )
+def test_an_assistants_wording_reaches_the_model(served: Server, models: ModelServer) -> None:
+    offered = {one["graph_id"]: one["assistant_id"] for one in served.client.assistants.search()}
+    schemas: Any = served.client.assistants.get_schemas(offered["task"])
+    prompts = dict.fromkeys(schemas["context_schema"]["properties"], "You answer in Latin.")
+    assistant = served.client.assistants.create("task", context=prompts, name="latin")
     thread = served.client.threads.create()
     asked = {"task": {"text": "How much is six times seven, in words?"}}
     served.client.runs.wait(thread["thread_id"], assistant["assistant_id"], input=asked)
-    assert "in words?\n\nAnswer in Latin." in models.last.prompt
+    assert "You answer in Latin." in models.last.prompt
 
 
 def test_a_turn_of_a_conversation_is_answered_and_streamed(served: Server) -> None:

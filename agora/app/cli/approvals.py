@@ -112,6 +112,8 @@ def _plain(row: Any) -> output.Json:
 async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
     from agora import team
     from agora.app import runs
+    from agora.app.learning import ask_person
+    from agora.team.prompting import KIND
 
     changing = team.current().changing
     async with runs.opened() as running:
@@ -122,6 +124,8 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
         with output.progress("going on") as tell:
+            if row["kind"] == KIND:
+                await ask_person(running, row)  # no worker may have done so yet
             state = await running.answer(
                 "improvement", decision, row["thread_id"], lambda piece: tell(str(piece["kind"]))
             )
