@@ -7,11 +7,12 @@ from psycopg.types.json import Jsonb
 from agora.domain.contracts import Approval, Change
 from memory.database import Row, Rows
 
-FIELDS = "id, kind, subject, workspace, base, diff, at, title"
+FIELDS = "id, kind, takes_back, subject, workspace, base, diff, at, title"
 PROPOSE = f"""
 INSERT INTO changes ({FIELDS}, digest, case_id, thread_id, opportunity_id, evidence, status)
-VALUES (%(id)s, %(kind)s, %(subject)s, %(workspace)s, %(base)s, %(diff)s, %(at)s, %(title)s,
-        %(digest)s, %(case_id)s, %(thread_id)s, %(opportunity_id)s, %(evidence)s, 'proposed')
+VALUES (%(id)s, %(kind)s, %(takes_back)s, %(subject)s, %(workspace)s, %(base)s, %(diff)s,
+        %(at)s, %(title)s, %(digest)s, %(case_id)s, %(thread_id)s, %(opportunity_id)s,
+        %(evidence)s, 'proposed')
 ON CONFLICT DO NOTHING
 """
 FIND = "SELECT * FROM changes WHERE id = %s"

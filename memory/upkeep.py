@@ -64,7 +64,8 @@ PULSES = Sweep(
     "pulses",
     """SELECT one.ctid, pg_column_size(one.sources) + pg_column_size(one.text) AS bytes
     FROM pulses AS one WHERE one.at < clock_timestamp() - %(stream)s
-      AND EXISTS (SELECT FROM pulses AS later WHERE later.id > one.id)""",
+      AND EXISTS (SELECT FROM pulses AS later
+                  WHERE later.id > one.id AND later.tenant = one.tenant)""",
 )
 ANSWERS = Sweep(
     "answers",

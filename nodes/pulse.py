@@ -8,5 +8,5 @@ from nodes.states import TaskState
 @stage
 async def pulse(state: TaskState) -> TaskState:
     """Add the newest pulse, and what has happened since."""
-    told = await team.current().pulsing.told(state["task"]["labels"])
+    told = await team.current().pulsing.told(state["task"]["labels"], state["task"]["tenant"])
     return {"context": state["context"] | {"pulse": told}}

@@ -44,7 +44,7 @@ def commit_files(workspace: Path, files: Mapping[str, str], message: str) -> str
 
 def message(change: Change) -> str:
     """Return the commit's message: a title, and trailers by which others find the approval."""
-    title = change.title or f"{change.kind.capitalize()} {change.subject}"
+    title = change.title or f"{'Revert' if change.takes_back else 'Patch'} {change.subject}"
     return f"{title}\n\nAgora-Change: {change.id}\nAgora-Digest: {change.digest}\n"
 
 

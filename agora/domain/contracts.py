@@ -41,6 +41,10 @@ class Contract(BaseModel):
         return self.model_validate(self.model_dump() | changes)
 
 
+TENANT = "default"
+"""Whose a task is that names nobody."""
+
+
 class AgentTask(Contract):
     """What a person asks of Agora, once."""
 
@@ -54,7 +58,7 @@ class AgentTask(Contract):
     deadline_s: float | None = Field(default=None, gt=0)
     labels: tuple[str, ...] = ()  # private, side_effects, untrusted, residency:eu, …
     requires: tuple[str, ...] = ()  # capabilities a bidder must have
-    tenant: str = "default"
+    tenant: str = TENANT
     workspace: str | None = None  # the git work tree that documents and tools come from
     split: bool | None = None  # into subtasks: yes, no, or (None) where that has paid off before
 
@@ -223,10 +227,14 @@ class Verdict(Contract):
 
 
 class Change(Contract):
-    """A diff against one commit of one workspace: proposed, proved, approved, applied, watched."""
+    """A diff against one state of one subject: proposed, proved, approved, applied, watched.
+
+    For a patch the place is a workspace and its state a commit; other kinds have their own.
+    """
 
     id: str
-    kind: Literal["patch", "revert"] = "patch"
+    kind: str = "patch"
+    takes_back: str = ""  # the change whose reverse this is
     subject: str  # which tool or file it is about
     workspace: str
     base: str  # the commit that it was proved on
@@ -266,12 +274,16 @@ class Case:
         return self.id.split(".", 1)[0]
 
 
+ActKind = Literal[
+    "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+]
+"""What policies know acts as."""
+
+
 class Act(Contract):
     """Something that reaches outside; case, stage, round and ordinal name it for ever."""
 
-    kind: Literal[
-        "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
-    ]
+    kind: ActKind
     subject: str
     actor: str = "agora"
     cost_usd: float = 0.0  # reserved before, settled after, like the tokens

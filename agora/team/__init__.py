@@ -32,6 +32,7 @@ from agora.team.market import Market, declared
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
 from agora.team.planning import Planning
+from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
 from agora.team.remembering import Remembering
@@ -39,6 +40,7 @@ from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
+from agora.team.subjects import Workspaces
 from agora.team.tooling import Tooling
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
@@ -72,6 +74,7 @@ class Team:
     tooling: Tooling
     watching: Watching
     changing: Changing
+    proving: Proving
     repairing: Repairing
 
 
@@ -83,7 +86,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
     watching = Watching(database, settings.repair)
-    changing = Changing(database, acting, watching)
+    changing = Changing(database, acting, watching, {"patch": Workspaces()})
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, clock)
@@ -117,6 +120,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         tooling=tooling,
         watching=watching,
         changing=changing,
+        proving=Proving(database),
         repairing=Repairing(settings, acting, watching, changing, clock),
     )
 

@@ -11,6 +11,7 @@ from agora.domain import commits
 from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
 from agora.domain.errors import RefusedError, UsageError
 from agora.team.acting import Acting, case, standing_alone
+from agora.team.subjects import Subject
 from agora.team.watching import Watching
 from memory import changes, events
 from memory.database import Database, Row
@@ -20,11 +21,12 @@ APPLY = "apply_change"
 
 @dataclass(frozen=True)
 class Changing:
-    """Changes of workspaces, through the ledger."""
+    """Changes of every kind, through the ledger; `subjects` knows how each kind is applied."""
 
     database: Database
     acting: Acting
     watching: Watching
+    subjects: Mapping[str, Subject]
 
     async def commit_files(self, workspace: str, files: Mapping[str, str], message: str) -> str:
         """Commit files for a person, outside of any change; return the commit."""
@@ -178,7 +180,7 @@ class Changing:
     async def rebase(self, change_id: str) -> None:
         """Put a change onto what the workspace is now; its diff stays as it was approved."""
         row = await self.find(change_id)
-        head = await asyncio.to_thread(commits.head, row["workspace"])
+        head = await self.subjects[row["kind"]].head(row["workspace"])
         async with self.database.transaction() as connection:
             await changes.rebase(connection, change_id, head)
 
@@ -195,17 +197,16 @@ class Changing:
         Raises BaseMovedError or DirtyWorkspaceError, and then has touched nothing.
         """
         await self._refuse_unapproved(change)
-        act = Act(kind="commit", subject=f"{change.workspace} {change.id} {change.digest}")
+        subject = self.subjects[change.kind]
+        act = Act(kind=subject.act, subject=f"{change.workspace} {change.id} {change.digest}")
         result = await self.acting.perform(
-            act,
-            lambda: asyncio.to_thread(_commit, change),
-            lambda: asyncio.to_thread(_finish, change),
+            act, lambda: subject.apply(change), lambda: subject.finish(change)
         )
         await self._note(change, result["commit"], baseline)
         return str(result["commit"])
 
     async def _refuse_unapproved(self, change: Change) -> None:
-        if change.kind != "revert" and not await self._has_yes(change):
+        if not change.takes_back and not await self._has_yes(change):
             raise RefusedError(
                 f"change {change.id} has no approval for exactly this diff",
                 f"agora approvals show {change.id}",
@@ -215,7 +216,7 @@ class Changing:
         """Store the commit, and tell the folds once that what they count has changed."""
         told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
         told |= {"commit": commit, "baseline": baseline}
-        kind = "change.reverted" if change.kind == "revert" else "change.applied"
+        kind = "change.reverted" if change.takes_back else "change.applied"
         async with self.database.transaction() as connection:
             if await changes.applied(connection, change.id, commit):
                 await events.publish(connection, case.get().correlation_id, kind, told)
@@ -236,18 +237,19 @@ class Changing:
         return commit
 
     async def _reverse(self, row: Row, reverse_id: str, at: str) -> Change:
-        workspace = row["workspace"]
+        subject, workspace = self.subjects[row["kind"]], row["workspace"]
         reverse = Change(
             id=reverse_id,
-            kind="revert",
+            kind=row["kind"],
+            takes_back=row["id"],
             subject=row["subject"],
             workspace=workspace,
-            base=await asyncio.to_thread(commits.head, workspace),
-            diff=await asyncio.to_thread(commits.reversal, workspace, row["commit"]),
+            base=await subject.head(workspace),
+            diff=await subject.reversal(workspace, row["commit"]),
             at=at,
             title=f"Revert: {row['title'] or row['subject']}",
         )
-        await self.propose(reverse, None, {"takes_back": row["id"]})
+        await self.propose(reverse, None, {})
         return reverse
 
 
@@ -256,21 +258,3 @@ def _edited_diff(decision: Json) -> str | None:
         return None
     arguments = (decision.get("edited_action") or {}).get("args") or decision
     return str(arguments.get("diff") or "")
-
-
-def _commit(change: Change) -> ActOutcome:
-    sha = commits.build(change)
-    commits.refuse_dirty(change, sha)
-    commits.move_branch(change, sha)
-    commits.bring_up(change, sha)
-    return ActOutcome(result={"commit": sha})
-
-
-def _finish(change: Change) -> ActOutcome | None:
-    """Look whether a dead holder's commit took effect, and bring up what it left behind."""
-    commits.remove_stale_locks(change.workspace)
-    sha = commits.build(change)
-    if not commits.contains(change, sha):
-        return None
-    commits.bring_up(change, sha)
-    return ActOutcome(result={"commit": sha})

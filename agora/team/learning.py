@@ -63,6 +63,7 @@ class Learning:
         sold = Award.model_validate(award)
         mix: dict[str, float] = plan["mix"]
         return {
+            "tenant": task.tenant,
             "bidder": sold.winner.name,
             "domain": max(mix, key=mix.__getitem__),
             "right": _is_right(outcome),
