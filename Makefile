@@ -21,6 +21,7 @@ programs:
 # Only the tests need these.
 tested-with:
 	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
+	@command -v chromium >/dev/null || scripts/add_packages chromium || true
 
 $(BIN)/uv:
 	@scripts/make_venv

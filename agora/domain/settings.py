@@ -232,7 +232,8 @@ class WorkerSettings(_Section):
 class ServeSettings(_Section):
     """Where the server listens, who may come in, and how long it may take to stop, in seconds.
 
-    `origins` are sites whose pages may call it, such as LangGraph Studio's.
+    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
+    the trace of a task is shown.
     """
 
     host: str
@@ -240,6 +241,7 @@ class ServeSettings(_Section):
     token: SecretStr | None = None
     origins: tuple[str, ...]
     drain_s: float = Field(ge=0)
+    trace_url: str | None = Field(default=None, pattern="^https?://")
 
 
 class Settings(_Section):

@@ -110,21 +110,14 @@ def _plain(row: Any) -> output.Json:
 
 
 async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
-    from agora import team
-    from agora.app import runs
+    from agora.app import deciding, runs
 
-    changing = team.current().changing
     async with runs.opened() as running:
-        row = await changing.find(change_id)
-        changing.refuse_settled(row)
-        decision |= {"by": _me(), "digest": row["digest"]}
-        counted = await changing.say(change_id, decision)
+        counted = await deciding.say(change_id, decision | {"by": _me()})
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
         with output.progress("going on") as tell:
-            state = await running.answer(
-                "improvement", decision, row["thread_id"], lambda piece: tell(str(piece["kind"]))
-            )
+            state = await deciding.go_on(running, change_id, lambda piece: tell(str(piece["kind"])))
         return await _report(state, counted, as_json)
 
 
