@@ -5,8 +5,10 @@ import base64
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +36,7 @@ class Browser:
     """One Chromium, and what it says of its tabs."""
 
     socket: ClientConnection
+    contexts: list[str] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
     _asked: dict[int, asyncio.Future[Json]] = field(default_factory=dict)
     _tabs: dict[str, "Tab"] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class Browser:
     async def tab(self, width: int = 1280, height: int = 900) -> "Tab":
         """Open a tab that shares no cookie with any other."""
         context = (await self.send("Target.createBrowserContext"))["browserContextId"]
+        self.contexts.append(context)
         target = await self.send("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self.send(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
@@ -216,42 +220,41 @@ class Tab:
 
 
 @asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """Yield a browser that ends with the block."""
+async def browsing(address: str) -> AsyncIterator[Browser]:
+    """Yield a browser that runs already; its tabs end with the block."""
+    async with connect(address, max_size=None, proxy=None) as socket:
+        browser = Browser(socket)
+        listening = asyncio.create_task(browser.listen())
+        try:
+            yield browser
+        finally:
+            for context in browser.contexts:
+                await browser.send("Target.disposeBrowserContext", browserContextId=context)
+            listening.cancel()
+            await asyncio.wait({listening})
+
+
+@contextmanager
+def chromium() -> Iterator[str]:
+    """Run a browser while the block runs; yield where it listens."""
     with TemporaryDirectory(prefix="agora-chromium-", ignore_cleanup_errors=True) as folder:
         flags = [*FLAGS, f"--user-data-dir={folder}"]
         flags += ["--no-sandbox"] if os.geteuid() == 0 else []
-        process = await asyncio.create_subprocess_exec(
-            "chromium",
-            *flags,
-            "about:blank",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(["chromium", *flags, "about:blank"], **quiet)
         try:
-            address = await _address(Path(folder))
-            async with connect(address, max_size=None, proxy=None) as socket:
-                browser = Browser(socket)
-                listening = asyncio.create_task(browser.listen())
-                try:
-                    yield browser
-                finally:
-                    with suppress(BrowserError):
-                        await browser.send("Browser.close")
-                    listening.cancel()
-                    await asyncio.wait({listening})
+            yield _address(Path(folder))
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            process.kill()
+            process.wait()
 
 
-async def _address(folder: Path) -> str:
+def _address(folder: Path) -> str:
     """Return where the browser listens: it says so in a file once it does."""
     told = folder / "DevToolsActivePort"
-    for _ in range(round(3 * WAIT_S / 0.05)):
+    for _ in range(round(4 * WAIT_S / 0.05)):
         lines = told.read_text().split() if told.exists() else []
         if len(lines) == 2:
             return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)  # noqa: TID251
     raise AssertionError("chromium does not start")

@@ -49,21 +49,28 @@ class Failure:
 
 @dataclass(frozen=True)
 class Auctions:
-    """All that a task's state keeps of its auctions: the last one, and who failed before it."""
+    """The auctions of a task, the last one first, as far as its states keep them; who failed."""
 
-    last: Round | None
+    rounds: Sequence[Round]
     failed: Sequence[Failure]
 
 
-def auctions(state: Json) -> Auctions:
-    """Return the auctions of a task from its state."""
-    award = Award.model_validate(state["award"]) if state.get("award") else None
+def auctions(states: Sequence[Json]) -> Auctions:
+    """Return the auctions of a task from its states, newest first."""
+    if not states:
+        return Auctions([], [])
     failed = [
         Failure(Award.model_validate(one["award"]), one["outcome"])
-        for one in state.get("tried") or []
+        for one in states[0].get("tried") or []
     ]
-    bids = [Bid.model_validate(one) for one in state.get("bids") or []]
-    return Auctions(_round(bids, award) if bids else None, failed)
+    held = [(state["bids"], state.get("award")) for state in states if state.get("bids")]
+    rounds = [one for one, older in zip(held, [*held[1:], None], strict=True) if one != older]
+    return Auctions([_read(*one) for one in rounds], failed)
+
+
+def _read(bids: Sequence[Json], award: Json | None) -> Round:
+    sold = Award.model_validate(award) if award else None
+    return _round([Bid.model_validate(one) for one in bids], sold)
 
 
 def _round(bids: Sequence[Bid], award: Award | None) -> Round:

@@ -165,10 +165,10 @@ def _told(passed: Sequence[Step], is_over: bool) -> str:
 
 def _curve(start: Place, end: Place) -> str:
     (x1, y1), (x2, y2) = start, end
-    if y1 == y2 and 0 < x2 - x1 < 200:
+    if y1 == y2 and 0 < x2 - x1 < 220:
         return f"M{x1} {y1} H{x2}"
     if y1 == y2:  # far ahead, or back: in a bow above
-        rise = 78 if abs(x2 - x1) > 200 else 60
+        rise = 88 if abs(x2 - x1) > 220 else 62
         return f"M{x1} {y1} C{x1} {y1 - rise} {x2} {y1 - rise} {x2} {y1}"
     middle = (x1 + x2) / 2
     return f"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}"

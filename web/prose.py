@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 ITEM = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)])\s+(.*)")
 RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
+INLINE = re.compile(r"`([^`\n]+)`|\*\*([^*\n]+)\*\*")
 HEADING = re.compile(r"#{1,6}\s+(.*)")
 
 
@@ -18,6 +19,24 @@ class Block:
     items: Sequence[str] = ()
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = field(default=())
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a line: plain, strong or code."""
+
+    kind: str
+    text: str
+
+
+def pieces(text: str) -> list[Piece]:
+    """Return a line with what is strong or code in it."""
+    found, at = [], 0
+    for match in INLINE.finditer(text):
+        found += [Piece("plain", text[at : match.start()])] if match.start() > at else []
+        found.append(Piece("code", match[1]) if match[1] else Piece("strong", match[2]))
+        at = match.end()
+    return found + ([Piece("plain", text[at:])] if at < len(text) else [])
 
 
 def blocks(text: str) -> list[Block]:

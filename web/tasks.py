@@ -19,6 +19,7 @@ from web.entry import Admitted, Form, text_of
 router = APIRouter(include_in_schema=False)
 STATUSES = ("open", "answered", "declined", "failed", "refused")
 PAGE = 50
+MOST_STATES = 60
 
 
 @router.get("/tasks")
@@ -58,8 +59,8 @@ async def listed(
 @router.get("/tasks/{task_id}")
 async def one(request: Request, page: Admitted, task_id: str) -> Response:
     """Show a task: its answer, its path through the graph, all bids, what it cost."""
-    running: Runs = request.app.state.runs
-    state = await running.task_state(task_id) or {}
+    states = await _states(request.app.state.runs, task_id)
+    state = states[0] if states else {}
     parts = [str(part["id"]) for part in (state.get("parts") or {}).values() if part.get("id")]
     async with team.current().database.autocommit() as connection:
         row = await tasks.find(connection, task_id)
@@ -78,7 +79,7 @@ async def one(request: Request, page: Admitted, task_id: str) -> Response:
         outcome=outcome,
         answer=prose.blocks((outcome or {}).get("answer") or ""),
         plan=state.get("plan") or {},
-        auctions=auctions.auctions(state),
+        auctions=auctions.auctions(states),
         steps=passed,
         picture=paths.picture("task", passed, row["status"] != "open") if passed else None,
         acts=_grouped(acts),
@@ -95,6 +96,16 @@ async def feedback(page: Admitted, form: Form, task_id: str) -> Response:
     word: Literal["good", "bad"] = "good" if text_of(form, "feedback") == "good" else "bad"
     await team.current().remembering.hear(task_id, word, text_of(form, "comment")[:2000])
     return RedirectResponse(f"/tasks/{quote(task_id, safe='')}?said={word}#judge", 303)
+
+
+async def _states(running: Runs, task_id: str) -> list[Json]:
+    """Return the last state of a task; where somebody has failed, also those before it."""
+    states: list[Json] = []
+    async for state in running.task_states(task_id):
+        states.append(state)
+        if not states[0].get("tried") or len(states) == MOST_STATES:
+            break
+    return states
 
 
 def _time(text: str) -> datetime | None:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from agora.domain.contracts import Json
+from web import prose
 
 NOTHING = "–"
 
@@ -140,4 +141,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "parsed": parsed,
     "tone": tone,
     "count": count,
+    "pieces": prose.pieces,
 }

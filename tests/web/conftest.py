@@ -1,15 +1,26 @@
 """The pages as a server shows them, with a team that has models, a browser and a plain client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agora.team import Team
-from tests.chromium import Browser, browsing
+from tests.chromium import Browser, browsing, chromium
+from tests.improving import Workshop, change_in, from_approval, proposed, workshop
 from tests.running import hire
 from tests.serving import Served, serving
 
 __all__ = ["hire"]
+
+
+@pytest.fixture
+async def waiting(team: Team, saver: Any, tmp_path: Path) -> Workshop:
+    """A workspace in which a proved change waits for a person."""
+    shop = workshop(team, saver, tmp_path, app=from_approval())
+    await shop.begin(state=await proposed(shop, change_in(shop)))
+    return shop
 
 
 @pytest.fixture
@@ -19,7 +30,14 @@ async def pages(team: Team, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Se
         yield served
 
 
+@pytest.fixture(scope="session")
+def chromium_address() -> Iterator[str]:
+    with chromium() as address:
+        yield address
+
+
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as browser:
+async def browser(chromium_address: str) -> AsyncIterator[Browser]:
+    """A browser that has seen nothing yet; it starts once for all tests."""
+    async with browsing(chromium_address) as browser:
         yield browser
