@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 import agora.team
+from agora.app.draining import stopping
 from web import access
 from web.app import app
 
@@ -51,7 +52,7 @@ async def serving(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     monkeypatch.setattr(access, "settings", lambda: known)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+            uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=5)
         )
         running = asyncio.create_task(server._serve([listening]))
         while not server.started:
@@ -59,6 +60,10 @@ async def serving(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
             await asyncio.sleep(0.01)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with httpx.AsyncClient(base_url=address, timeout=30) as client:
-            yield Served(address, client)
-        server.should_exit = True
-        await running
+            try:
+                yield Served(address, client)
+            finally:
+                stopping.set()
+                server.should_exit = True
+                await running
+                stopping.clear()

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from agora import team
 from agora.app import deciding
+from agora.app.draining import counted
 from agora.app.runs import Runs
 from agora.domain.contracts import Json
 from agora.domain.errors import UsageError
@@ -119,7 +120,8 @@ def _begin(request: Request, change_id: str) -> None:
 
 async def _go_on(running: Runs, change_id: str) -> None:
     try:
-        await deciding.go_on(running, change_id)
+        with counted():
+            await deciding.go_on(running, change_id)
     except Exception as error:
         # Whatever it dies of, the answer is kept: the page shows what the run says of it.
         log.warning("a decision could not be carried out", change=change_id, error=str(error))

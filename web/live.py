@@ -8,13 +8,14 @@ from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 
 from agora import team
+from agora.app.draining import stopping
 from memory.database import heed_cancellation
 from memory.events import Cursor, Wanted
 from web.entry import Admitted
 
 router = APIRouter(include_in_schema=False)
-ALIVE_S = 15.0
-"""How often a silent stream says that it is there, in seconds."""
+LOOK_S, ALIVE_S = 0.8, 15.0
+"""How often is looked whether the server stops, and a silent stream says that it is there."""
 PAUSE_S = 0.5
 """The least time between two words: a busy team must not keep browsers busy."""
 
@@ -30,14 +31,18 @@ async def live(
 
 
 async def _words(after: Cursor) -> AsyncIterator[str]:
-    delivery = team.current().stream.delivery
+    delivery, silent_s = team.current().stream.delivery, 0.0
     yield f"retry: 3000\nid: {after}\nevent: here\ndata: \n\n"
-    while True:
+    while not stopping.is_set():
         heed_cancellation()
-        batch = await delivery.read(Wanted(), after, ALIVE_S)
-        after = batch.end
-        yield f"id: {after}\nevent: news\ndata: \n\n" if batch.events else ": alive\n\n"
-        await asyncio.sleep(PAUSE_S)
+        batch = await delivery.read(Wanted(), after, LOOK_S)
+        after, silent_s = batch.end, 0.0 if batch.events else silent_s + LOOK_S
+        if batch.events:
+            yield f"id: {after}\nevent: news\ndata: \n\n"
+            await asyncio.sleep(PAUSE_S)
+        elif silent_s >= ALIVE_S:
+            yield ": alive\n\n"
+            silent_s = 0.0
 
 
 def _cursor(text: str) -> Cursor | None:

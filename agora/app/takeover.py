@@ -1,6 +1,8 @@
 """Finishing what killed runs have left; the checkpoint says what is left, not the claim."""
 
+import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -10,7 +12,7 @@ from langgraph.types import Command, StateSnapshot
 from agora import team
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError
-from memory import claims
+from memory import claims, served
 from memory.database import Row, Rows
 
 log = structlog.get_logger(__name__)
@@ -93,8 +95,9 @@ async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
     config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
     state = await graph.aget_state(config)
     start = await _start(row, state, is_asked_for)
-    if start is ENDED:
+    if start is ENDED or (not is_asked_for and await _is_cancelled(row, state)):
         async with team.current().database.transaction() as connection:
+            await _settle(connection, graph, row["thread_id"], state)
             await claims.forget(connection, row["thread_id"], row["token"])
         return False
     try:
@@ -104,7 +107,48 @@ async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
     except Exception as error:
         # Whatever one run dies of, the next must be continued; its checkpoint has the error.
         log.warning("taken over, and failed", thread=row["thread_id"], error=str(error))
+    await settle(graph, row["thread_id"])
     return True
+
+
+async def settle(graph: Graph, thread_id: str) -> None:
+    """Tell whoever asked for a run over the LangGraph protocol how it has ended."""
+    state = await graph.aget_state({"configurable": {"thread_id": thread_id}})
+    async with team.current().database.transaction() as connection:
+        await _settle(connection, graph, thread_id, state)
+
+
+async def _settle(connection: Rows, graph: Graph, thread_id: str, state: StateSnapshot) -> None:
+    run, thread = _told(state)
+    if run == "interrupted":
+        waits = [{"value": one.value, "id": one.id} for one in state.interrupts]
+        output: Json = {"__interrupt__": waits}
+    else:
+        names = graph.output_channels
+        output = {name: state.values[name] for name in names if name in state.values}
+    error = next((str(task.error) for task in state.tasks if task.error), None)
+    plain = json.loads(json.dumps(output, default=_as_json))
+    lease = timedelta(seconds=team.current().settings.stage.lease_s)
+    await served.settle(connection, thread_id, run, thread, plain, error, lease)
+
+
+def _told(state: StateSnapshot) -> tuple[str, str]:
+    """Return in Aegra's words what a run, and its thread, have come to."""
+    if has_failed(state):
+        return "error", "error"
+    return ("interrupted", "interrupted") if is_waiting(state) else ("success", "idle")
+
+
+def _as_json(value: Any) -> Any:
+    return value.model_dump() if hasattr(value, "model_dump") else str(value)
+
+
+async def _is_cancelled(row: Row, state: StateSnapshot) -> bool:
+    """Return whether whoever asked for the run has taken that back, and nothing waits for him."""
+    if row["input"] is not None or is_waiting(state):
+        return False
+    async with team.current().database.transaction() as connection:
+        return await served.last_status(connection, row["thread_id"]) == "interrupted"
 
 
 ENDED = object()

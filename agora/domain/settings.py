@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -242,6 +242,7 @@ class ServeSettings(_Section):
     origins: tuple[str, ...]
     drain_s: float = Field(ge=0)
     trace_url: str | None = Field(default=None, pattern="^https?://")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Settings(_Section):

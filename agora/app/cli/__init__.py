@@ -24,6 +24,7 @@ from agora.app.cli import (
     resume,
     rooms,
     scout,
+    serve,
     stats,
     tools,
     upkeep,
@@ -61,6 +62,7 @@ app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
+app.command("serve")(serve.serve)
 app.add_typer(db.app, name="db")
 
 
