@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-background-networking --disable-component-update --disable-sync --mute-audio "
     "--disable-dev-shm-usage --force-color-profile=srgb --hide-scrollbars"
 ).split()
-WAIT_S = 10.0
+WAIT_S = 30.0
 KEYS = {"Tab": 9, "Enter": 13, " ": 32}
 
 
@@ -240,8 +240,11 @@ def chromium() -> Iterator[str]:
     with TemporaryDirectory(prefix="agora-chromium-", ignore_cleanup_errors=True) as folder:
         flags = [*FLAGS, f"--user-data-dir={folder}"]
         flags += ["--no-sandbox"] if os.geteuid() == 0 else []
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(["chromium", *flags, "about:blank"], **quiet)
+        process = subprocess.Popen(
+            ["chromium", *flags, "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             yield _address(Path(folder))
         finally:

@@ -42,8 +42,10 @@ async def go_on(running: Runs, change_id: str, hear: Hear = lambda piece: None) 
 async def _without_a_run(change_id: str, decision: Json) -> Json:
     """Do at once what a decision asks for, where no run waits for it."""
     changing = team.current().changing
-    if await changing.hear(change_id, decision) != "approve":
-        return {"status": "rejected", "message": "rejected", "change_id": change_id}
+    if (said := await changing.hear(change_id, decision)) != "approve":
+        untested = "no run is left that could test another version"
+        message = "rejected" if said == "reject" else f"rejected: {untested}"
+        return {"status": "rejected", "message": message, "change_id": change_id}
     with standing_alone(change_id, "deploying"):
         commit = await changing.deploy(change_id)
     return {"status": "fixed", "commit": commit, "change_id": change_id, "message": "applied"}

@@ -13,16 +13,16 @@ PATH = "/approvals/change"
 MY_DIFF_LINE = "+    return count * price"
 
 
-async def shown(browser: Browser, pages: Served, path: str = PATH) -> Tab:
+async def shown(pages: Served, browser: Browser, path: str = PATH) -> Tab:
     tab = await browser.tab()
     await tab.open(pages.address + path)
     return tab
 
 
 async def test_an_approval_in_a_browser_commits_what_was_shown(
-    browser: Browser, pages: Served, waiting: Workshop, team: Team
+    pages: Served, browser: Browser, waiting: Workshop, team: Team
 ) -> None:
-    tab = await shown(browser, pages, "/")
+    tab = await shown(pages, browser, "/")
     assert "Repair" not in await tab.text("#running")
     await tab.submit("#waiting a.title")
     assert "return price * count" in await tab.text(".diff ins")
@@ -37,9 +37,9 @@ async def test_an_approval_in_a_browser_commits_what_was_shown(
 
 
 async def test_a_rejection_needs_a_reason_and_leaves_all_as_it_was(
-    browser: Browser, pages: Served, waiting: Workshop, team: Team
+    pages: Served, browser: Browser, waiting: Workshop, team: Team
 ) -> None:
-    tab = await shown(browser, pages)
+    tab = await shown(pages, browser)
     await tab.click("button[value=reject]")
     assert await tab.run("document.querySelector('#reason').matches(':invalid')")
     assert await team.changing.answered("change") is None
@@ -53,14 +53,14 @@ async def test_a_rejection_needs_a_reason_and_leaves_all_as_it_was(
 
 @pytest.mark.needs("bubblewrap")
 async def test_an_edited_change_is_tested_and_waits_again(
-    browser: Browser, pages: Served, waiting: Workshop, team: Team
+    pages: Served, browser: Browser, waiting: Workshop, team: Team
 ) -> None:
-    tab = await shown(browser, pages)
+    tab = await shown(pages, browser)
     await tab.click("summary:not(#path summary)")
     text = str(await tab.run("document.querySelector('#edit').value"))
     await tab.fill("#edit", text.replace("+    return price * count", MY_DIFF_LINE))
     await tab.submit("button[value=edit]")
-    await tab.until("document.querySelector('#status a[href$=changee]')")
+    await tab.until("!!document.querySelector('#status a[href$=changee]')")
     await tab.until("document.querySelector('#status').innerText.includes('waiting')")
     await tab.submit("#status a[href$=changee]")
     assert "return count * price" in await tab.text(".diff ins")
@@ -71,7 +71,7 @@ async def test_an_edited_change_is_tested_and_waits_again(
 
 
 async def test_it_can_all_be_done_without_javascript_and_by_keyboard(
-    browser: Browser, pages: Served, waiting: Workshop
+    pages: Served, browser: Browser, waiting: Workshop
 ) -> None:
     tab = await browser.tab()
     await tab.without_scripts()
@@ -91,9 +91,9 @@ async def test_it_can_all_be_done_without_javascript_and_by_keyboard(
 
 
 async def test_of_two_people_the_first_answer_counts(
-    browser: Browser, pages: Served, waiting: Workshop, team: Team
+    pages: Served, browser: Browser, waiting: Workshop, team: Team
 ) -> None:
-    first, second = await shown(browser, pages), await shown(browser, pages)
+    first, second = await shown(pages, browser), await shown(pages, browser)
     await second.fill("#reason", "too late")
     await first.submit("button[value=approve]")
     await first.until("document.querySelector('#status').innerText.includes('applied')")
