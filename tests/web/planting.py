@@ -10,6 +10,7 @@ from memory.events import Cursor
 from memory.pulses import Pulse
 from tests.improving import BEFORE, DIFF, FAILING, OTHER_DIFF
 
+PULSE = "Two tasks were answered. A patch for prices.py waits for a person."
 TOOLS = {"prices.total": 7, "prices.discount": 19, "dates.next_day": 20}
 
 
@@ -80,12 +81,12 @@ async def plant_trial(team: Team) -> None:
             await proving.end(trial_id, "dropped")
 
 
-async def plant_pulse(team: Team) -> None:
+async def plant_pulse(team: Team, text: str = PULSE) -> None:
     """Leave a pulse that a model has written."""
     pulse = Pulse(
         tenant="default",
         at=datetime.now(UTC) - timedelta(minutes=3),
-        text="Two tasks were answered. A patch for prices.py waits for a person.",
+        text=text,
         author="generalist@qwen3:8b",
         labels=[],
         sources={"events": [], "tasks": []},
@@ -95,7 +96,7 @@ async def plant_pulse(team: Team) -> None:
         await pulses.keep(connection, pulse)
 
 
-async def plant_room(team: Team) -> None:
+async def plant_room(team: Team, said: str = "wait") -> None:
     """Leave the minutes of a meeting."""
     votes = tuple(
         Vote(
@@ -110,12 +111,12 @@ async def plant_room(team: Team) -> None:
             weight=weight,
         )
         for expert, family, answer, weight in (
-            ("risk", "qwen", "wait", 1.4),
+            ("risk", "qwen", said, 1.4),
             ("ml", "gemma", "sell", 0.6),
         )
     )
     ruling = Ruling(
-        answer="wait",
+        answer=said,
         confidence=0.7,
         votes=votes,
         is_consensus=True,
@@ -124,7 +125,7 @@ async def plant_room(team: Team) -> None:
         dissent=("sell",),
         calls=2,
     )
-    minutes = {"task": {"text": "Sell or wait?"}, "seats": [], "ruling": ruling.as_json()}
+    minutes = {"task": {"text": f"Sell or {said}?"}, "seats": [], "ruling": ruling.as_json()}
     minutes |= {"spent": {"calls": 2, "tokens": 812, "cost_usd": 0.0021}}
     async with team.database.transaction() as connection:
         await rooms.keep(connection, "room-1", "thread", "general", minutes)
