@@ -3,6 +3,7 @@
     START
       |
     detecting      claims an opportunity ---- all is well ----> END
+      |        \\   (what is proved already, such as a prompt, goes straight to approval)
       |        \\
       |         monitoring   a watch has raised an alarm: taken back by the same door -> END
       |

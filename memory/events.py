@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -42,6 +42,11 @@ SELECT coalesce(json_agg(to_json(newest) ORDER BY newest.xid, newest.id), '[]') 
     ORDER BY xid DESC, id DESC LIMIT %(limit)s
 ) AS newest
 """
+# A temporary channel is over some time after its last event.
+OVER = """one.channel <> '' AND one.at < clock_timestamp() - %(channel)s
+      AND NOT EXISTS (SELECT FROM events AS later WHERE later.channel = one.channel
+                      AND later.at > clock_timestamp() - %(channel)s)"""
+CLOSE = f"DELETE FROM events AS one WHERE {OVER}"
 UNCERTAIN = f"SELECT EXISTS (SELECT FROM events WHERE NOT {CERTAIN}) AS is_there"
 
 
@@ -151,6 +156,11 @@ async def read(connection: Rows, wanted: Wanted, after: Cursor, limit: int = 500
     if len(events) < limit:
         reached = max(reached, end)
     return Batch(events, reached, bool(unsettled and unsettled["is_there"]))
+
+
+async def close_channels(connection: Rows, kept: timedelta) -> None:
+    """Let temporary channels disappear whose last event is older than that."""
+    await connection.execute(CLOSE, {"channel": kept})
 
 
 async def certain_end(connection: Rows) -> Cursor:

@@ -23,6 +23,10 @@ ADD = """
 INSERT INTO trial_outcomes (trial_id, task_id, incumbent, candidate) VALUES (%s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """
+TURN = """
+UPDATE trial_outcomes SET candidate = %(right)s
+WHERE trial_id = %(trial)s AND task_id = %(task)s AND incumbent IS NULL AND candidate <> %(right)s
+"""
 COUNT = """
 UPDATE trials SET pairs = pairs + 1, wins = wins + %(win)s, losses = losses + %(loss)s,
                   right_ones = right_ones + %(right)s
@@ -74,6 +78,12 @@ async def add(
     """Keep how a task went; return False: it was kept before."""
     row = [trial_id, task_id, incumbent, candidate]
     return (await connection.execute(ADD, row)).rowcount == 1
+
+
+async def turn(connection: Rows, trial_id: str, task_id: str, is_right: bool) -> bool:
+    """Correct an outcome after the promotion; return False: there is none, or it said the same."""
+    row = {"trial": trial_id, "task": task_id, "right": is_right}
+    return (await connection.execute(TURN, row)).rowcount == 1
 
 
 async def count(connection: Rows, trial_id: str, incumbent: bool, candidate: bool) -> Row:

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from agora.domain.recollection import LOW
+from memory import events
 from memory.database import Row, Rows
 
 BATCH = 5000
@@ -55,10 +56,8 @@ EVENTS = Sweep(
 )
 CHANNELS = Sweep(
     "events",
-    """SELECT one.ctid, 80 + pg_column_size(one.body) AS bytes FROM events AS one
-    WHERE one.channel <> '' AND one.at < clock_timestamp() - %(channel)s
-      AND NOT EXISTS (SELECT FROM events AS later WHERE later.channel = one.channel
-                      AND later.at > clock_timestamp() - %(channel)s)""",
+    f"""SELECT one.ctid, 80 + pg_column_size(one.body) AS bytes FROM events AS one
+    WHERE {events.OVER}""",
 )
 PULSES = Sweep(
     "pulses",

@@ -77,6 +77,32 @@ SELECT subject,
            AS median_s
 FROM acts WHERE kind = 'call_tool' AND began_at >= %s AND ended_at IS NOT NULL GROUP BY subject
 """
+PROMPTS = """
+SELECT prompts.expert, prompts.version, prompts.author, prompts.reason, prompts.created_at,
+       ARRAY(SELECT channel FROM channels WHERE channels.expert = prompts.expert
+             AND channels.version = prompts.version) AS channels,
+       coalesce(done.judged, 0) AS judged, coalesce(done."right", 0) AS "right"
+FROM (SELECT *, row_number() OVER (PARTITION BY expert ORDER BY version DESC) AS place FROM prompts)
+    AS prompts
+LEFT JOIN (SELECT split_part(bidder, '@', 1) AS expert, prompt, count(is_right) AS judged,
+                  count(*) FILTER (WHERE is_right) AS "right"
+           FROM works WHERE at > clock_timestamp() - interval '90 days' GROUP BY 1, 2) AS done
+    ON done.expert = prompts.expert AND done.prompt = prompts.version
+WHERE place <= 10 ORDER BY prompts.expert, prompts.version DESC
+"""
+LOOPS = """
+SELECT id, workspace, name, preset, status, started_at, next_at, last_check, cycles_completed,
+       opportunities_detected, tools_analyzed
+FROM loops ORDER BY started_at DESC LIMIT 20
+"""
+ALERTS = """
+SELECT id, kind, subject, severity, text, at, last_at, times, status FROM alerts
+ORDER BY last_at DESC LIMIT %s
+"""
+ALARMS = """
+SELECT id, kind, subject, status, verdict, evidence, created_at, closed_at FROM opportunities
+WHERE kind = ANY(%s) ORDER BY created_at DESC LIMIT %s
+"""
 ROOMS = """
 SELECT id, thread_id, domain, ruled_at, truth, left(minutes->'task'->>'text', 300) AS text,
        minutes->'ruling'->>'answer' AS answer, minutes->'ruling'->>'decided_by' AS decided_by,
@@ -157,6 +183,26 @@ async def took(connection: Rows, since: datetime) -> dict[str, float]:
     """Return the median seconds of a call of each tool since then."""
     rows = await (await connection.execute(TOOK, [since])).fetchall()
     return {row["subject"]: float(row["median_s"]) for row in rows}
+
+
+async def prompt_versions(connection: Rows) -> list[Row]:
+    """Return the ten newest versions of each expert's prompt, with how its tasks were judged."""
+    return await (await connection.execute(PROMPTS)).fetchall()
+
+
+async def loops(connection: Rows) -> list[Row]:
+    """Return the loops, the newest first."""
+    return await (await connection.execute(LOOPS)).fetchall()
+
+
+async def alerts(connection: Rows, limit: int = 50) -> list[Row]:
+    """Return the newest alerts."""
+    return await (await connection.execute(ALERTS, [limit])).fetchall()
+
+
+async def alarms(connection: Rows, kinds: Sequence[str], limit: int = 50) -> list[Row]:
+    """Return the newest opportunities of these kinds, those that are closed, too."""
+    return await (await connection.execute(ALARMS, [list(kinds), limit])).fetchall()
 
 
 async def rooms(connection: Rows, limit: int = 50) -> list[Row]:

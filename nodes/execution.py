@@ -30,7 +30,11 @@ async def execution(
     context = AgentContext.model_validate(
         state["context"] | {"attempt": len(state.get("tried", []))}
     )
-    outcome = await team.current().answering.execute(task, context, award, tell)
+    if state["plan"].get("synthesis"):
+        bids = [Bid.model_validate(bid) for bid in state["bids"]]
+        outcome = await team.current().synthesising.execute(task, context, award, bids, tell)
+    else:
+        outcome = await team.current().answering.execute(task, context, award, tell)
     note(**outcome.model_dump(mode="json", include=TRACED))
     if outcome.status == "answered":
         return Command(update={"outcome": outcome.as_json()}, goto="reflection")

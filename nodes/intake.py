@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from langgraph.runtime import get_runtime
 from langgraph.types import Command
 
 from agora import team
@@ -9,6 +10,7 @@ from agora.domain.contracts import AgentTask, Json
 from agora.team.acting import case
 from nodes.stage import is_spoken, stage
 from nodes.states import TaskState
+from nodes.wordings import Wordings, wanted
 
 FRESH: Json = {
     "is_alone": True,
@@ -31,6 +33,10 @@ async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
     task = AgentTask.read(_asked(state) | {"id": here.id})
     known = await answering.accept(task, here)
     context = answering.context(task, here).as_json()
+    if wordings := wanted(get_runtime(Wordings).context):
+        versions = await team.current().prompting.overridden(wordings)
+        context["prompt_versions"] |= versions
+        context["is_reworded"] = bool(versions)
     changes: Any = _cleared(state) | {"task": task.as_json(), "context": context}
     if heard := _heard(state):
         changes |= {"heard": heard}

@@ -14,6 +14,8 @@ from nodes.states import TaskState
 async def recall(state: TaskState) -> Command[Literal["planning", "reflection"]]:
     """Serve from memory where that is safe, otherwise go on; a follow-up is made to stand alone."""
     recalling = team.current().recalling
+    if state["context"]["is_reworded"]:
+        return Command(update={"is_alone": False}, goto="planning")
     asked = AgentTask.model_validate(state["task"])
     task = await recalling.alone(asked, _turns(state))
     if task is None:
@@ -31,4 +33,4 @@ def _changes(asked: AgentTask, task: AgentTask) -> Any:
 def _turns(state: TaskState) -> list[str]:
     """Return what was said before the turn that the task was made of."""
     earlier = (state.get("messages") or [])[:-1]
-    return [f"{turn.type}: {turn.text}" for turn in earlier[-6:]]
+    return [f"{turn.type}: {turn.text}" for turn in earlier[-6:]] or state.get("turns", [])

@@ -29,6 +29,8 @@ OURS = ("agora", "memory", "prompts", "config", "nodes", "graphs", "web", "tests
 DATABASES = ("psycopg", "psycopg_pool", "yoyo", "procrastinate", "chromadb", "redis")
 VENDORS = ("langchain_ollama", "langchain_openai", "langchain.chat_models", "ollama", "openai")
 GUARDED = {
+    "agora.domain.alerts.mail",
+    "agora.domain.alerts.post",
     "agora.domain.chat.ask",
     "agora.domain.fetching.fetch",
     "agora.domain.tools.call",

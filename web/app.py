@@ -22,6 +22,7 @@ from web import (
     experts,
     incidents,
     live,
+    mcp,
     overview,
     probes,
     rooms,
@@ -61,7 +62,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.sessions = await asyncio.to_thread(choose_sessions, settings)
         app.state.begun = set[asyncio.Task[None]]()  # what goes on after its form was answered
         try:
-            yield
+            async with mcp.opened(running):
+                yield
         finally:
             # What is cut off here a worker goes on with: what a person said is kept.
             for task in list(app.state.begun):
@@ -72,6 +74,7 @@ app = FastAPI(title="Agora", docs_url=None, redoc_url=None, lifespan=lifespan)
 app.add_middleware(Access)
 for one in ROUTERS:
     app.include_router(one.router)
+app.router.routes.extend(mcp.routes)
 
 
 @app.exception_handler(LogInNeededError)

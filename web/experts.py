@@ -8,12 +8,12 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from agora import team
-from agora.domain import breakers, sequential, standings, table
+from agora.domain import breakers, prompt_diffs, sequential, standings, table
 from agora.domain.contracts import Json
-from agora.team.market import declared
-from memory import trials
-from memory.database import Row
-from web import charts
+from agora.team.prompting import KIND
+from memory import trials, views
+from memory.database import Row, Rows
+from web import charts, diffs
 from web.entry import Admitted
 
 router = APIRouter(include_in_schema=False)
@@ -36,11 +36,12 @@ async def experts(page: Admitted) -> Response:
             for row in listed[::-1][:MOST_TRIALS]
             if row["status"] == "running"
         ]
+        versions = await _versions(connection)
     domains = _domains(state)
     return await page.show(
         "experts.html",
         here="/experts",
-        declared=declared(),
+        declared=team.current().prompting.experts(),
         domains=domains,
         rows=_rows(state, domains),
         servers=[
@@ -49,7 +50,7 @@ async def experts(page: Admitted) -> Response:
         ],
         trials=shown,
         ended=[_ended(row) for row in listed[::-1] if row["status"] != "running"][:MOST_TRIALS],
-        prompts=await _prompts(),
+        versions=versions,
     )
 
 
@@ -103,7 +104,8 @@ async def _trial(row: Row, outcomes: Sequence[Row]) -> Json:
         lost.append(e_value(losses, wins))
         pairs.append(number)
     chart = charts.evidence(won, lost, sequential.PROMOTE_AT, sequential.DROP_AT, pairs)
-    return {**row, "chart": chart, "table": _table(pairs, won, lost)}
+    told = {"chart": chart, "table": _table(pairs, won, lost)}
+    return {**row, **told, "diff": await _change(row)}
 
 
 def _table(pairs: Sequence[int], won: Sequence[float], lost: Sequence[float]) -> list[Any]:
@@ -118,9 +120,19 @@ def _ended(row: Row) -> Json:
     return {**row, "evidence": evidence}
 
 
-async def _prompts() -> list[Json]:
-    """Return the prompts of all experts by version."""
-    return [
-        {"expert": one.name, "department": one.department, "version": one.version}
-        for one in declared()
-    ]
+async def _versions(connection: Rows) -> dict[str, list[Row]]:
+    """Return the versions of each expert's prompt, newest first, with what was made of tasks."""
+    found: dict[str, list[Row]] = {}
+    for row in await views.prompt_versions(connection):
+        found.setdefault(row["expert"], []).append(row)
+    return found
+
+
+async def _change(trial: Row) -> list[diffs.Line]:
+    """Return what the candidate of a trial of prompts changes, as a diff."""
+    version, incumbent = (trial["candidate"].get(name) for name in ("version", "incumbent"))
+    if trial["kind"] != KIND or not version or not incumbent:
+        return []
+    prompting, expert = team.current().prompting, trial["subject"]
+    old, new = await prompting.text(expert, incumbent), await prompting.text(expert, version)
+    return diffs.lines(prompt_diffs.diff(old, new, expert))

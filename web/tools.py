@@ -32,6 +32,7 @@ async def tools(page: Admitted) -> Response:
         took = await views.took(connection, since)
         living = await opportunities.living(connection)
         repairs = await views.changes(connection, MOST_REPAIRS)
+        loops = await views.loops(connection)
     settings = team.current().settings.repair
     shown = _tools(calls, midnight.date(), settings.below)
     return await page.show(
@@ -43,6 +44,7 @@ async def tools(page: Admitted) -> Response:
         floor_y=charts.spark([settings.below], FLOOR)[0][1],
         opportunities=[_opportunity(row) for row in living],
         repairs=repairs,
+        loops=loops,
         days=DAYS,
     )
 

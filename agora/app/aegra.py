@@ -7,19 +7,24 @@ prepare one database at once, and a server that stops tells callers that their r
 import asyncio
 import logging
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from psycopg import AsyncConnection
 
+from agora.app.takeover import goes_on, has_failed, output_of
+from agora.domain.contracts import Json
+from agora.domain.errors import AgoraError, ClaimLostError
 from memory.checkpoints import open_saver
 
 CONFIGURATION = Path(__file__).parents[2] / "config" / "server.json"
 CONNECTIONS = 10
 """How many Aegra's checkpoints and events have; its own rows have `ROWS_CONNECTIONS` more."""
 ROWS_CONNECTIONS = 5
-LOCK = "SELECT pg_advisory_lock(2029)"
+LOOK_S = 0.5
+LOCK = "SELECT pg_try_advisory_lock(2029)"
 DURABILITY = {"__pregel_durability": "sync"}  # how LangGraph itself hands it to subgraphs
 
 
@@ -43,7 +48,9 @@ async def prepare(url: str) -> None:
         pass
     # The lock goes with its connection.
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(LOCK)
+        # By trying: the snapshot of one who waits would block CREATE INDEX CONCURRENTLY.
+        while await (await connection.execute(LOCK)).fetchone() != (True,):
+            await asyncio.sleep(LOOK_S)
         await asyncio.to_thread(run_migrations)
         async with AsyncPostgresStore.from_conn_string(url) as store:
             await store.setup()
@@ -57,6 +64,7 @@ def application() -> FastAPI:
 
     _log_to_stderr()
     _make_durable()
+    _follow_elsewhere()
     app: FastAPI = aegra_api.main.app
     app.router.routes[:0] = waiting.router.routes
     return app
@@ -79,6 +87,30 @@ def _make_durable() -> None:
         return config | {"configurable": config["configurable"] | DURABILITY}
 
     runs.create_run_config = durable
+
+
+def _follow_elsewhere() -> None:
+    """Give the end of a run also when another process has taken it over from this one."""
+    from aegra_api.api import runs
+
+    plain = runs.stream_graph_events
+
+    async def followed(**named: Any) -> AsyncIterator[Any]:
+        try:
+            async for event in plain(**named):
+                yield event
+        except ClaimLostError:
+            yield "values", await _end(named["graph"], named["config"])
+
+    runs.stream_graph_events = followed
+
+
+async def _end(graph: Any, config: Any) -> Json:
+    while goes_on(state := await graph.aget_state(config)):
+        await asyncio.sleep(LOOK_S)
+    if has_failed(state):
+        raise AgoraError("; ".join(str(task.error) for task in state.tasks if task.error))
+    return output_of(graph, state)
 
 
 def running() -> dict[str, asyncio.Task[None]]:

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from agora import team
+from agora.app.learning import ask_person
 from agora.app.runs import Hear, Runs
 from agora.domain.contracts import Json
 from agora.domain.errors import RefusedError
 from agora.team.acting import standing_alone
+from agora.team.prompting import KIND
 from memory import views
 
 PATIENCE = timedelta(seconds=10)
@@ -33,6 +35,8 @@ async def go_on(running: Runs, change_id: str, hear: Hear = lambda piece: None) 
     assert said is not None
     decision = {name: said[name] for name in ("type", "by", "digest", "diff")}
     decision |= {"message": said["reason"]}
+    if row["kind"] == KIND:
+        await ask_person(running, row)  # no worker may have done so yet
     state = await running.answer("improvement", decision, row["thread_id"], hear)
     if (await changing.find(change_id))["status"] not in ("proposed", "waiting"):
         return state

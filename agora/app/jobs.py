@@ -17,7 +17,8 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
-from agora.app import deciding
+from agora.app import deciding, learning
+from agora.app.loops import cycle
 from agora.app.lost import announce_lost
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
@@ -124,19 +125,56 @@ async def index(runs: Runs) -> None:
         await indexing.close()
 
 
+async def compare(runs: Runs) -> None:
+    """Do some ended tasks another way, too, as far as trials ask for it."""
+    if pairs := await team.current().comparing.run():
+        log.info("ways are compared", pairs=pairs)
+
+
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
     told = await team.current().scouting.scout()
     log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
 
 
+async def learn(runs: Runs) -> None:
+    """Go on with trials of prompts, and put in line whose prompt is to be rewritten."""
+    for expert in await learning.go_on(runs):
+        await later("rewrite", f"rewrite {expert}", expert=expert)
+
+
+job("rewrite", learning.rewrite)
+periodic("learn", "* * * * * 45", learn)
+
+
+async def begin_cycles(runs: Runs) -> None:
+    """Put each loop in line whose next cycle is due."""
+    for loop_id in await team.current().looping.due():
+        await later("loop_cycle", f"cycle of loop {loop_id}", loop_id=loop_id)
+
+
+async def loop_cycle(runs: Runs, loop_id: str) -> None:
+    """Do one cycle, unless another worker was quicker."""
+    told = await cycle(runs, loop_id)
+    log.info("a cycle is done", loop=loop_id, told=told)
+
+
+async def alert_again(runs: Runs) -> None:
+    """Send the alerts that a channel has not taken yet."""
+    await team.current().alerting.deliver()
+
+
 job("go_on", go_on)
 job("answer", answer)
+job("loop_cycle", loop_cycle)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("heed_answers", "* * * * * */5", heed_answers)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
 periodic("index", "* * * * * 30", index)
+periodic("compare", "*/2 * * * *", compare)
+periodic("loops", "* * * * * */5", begin_cycles)
+periodic("alerts", "* * * * * 45", alert_again)
 periodic("scout", "7 * * * *", scout)
 
 

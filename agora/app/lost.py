@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from agora import team
 from agora.app.runs import FIRST, Runs
-from agora.app.takeover import settle
+from agora.app.takeover import goes_on, settle
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError
 from memory import served
@@ -26,7 +26,7 @@ async def _announce(runs: Runs, run: Row) -> None:
     graph, thread_id = runs.graphs[run["graph_id"]], run["thread_id"]
     state = await graph.aget_state({"configurable": {"thread_id": thread_id}})
     is_new = not run["has_begun"] and bool(run["input"])
-    if not is_new and (state.created_at is None or not state.next or state.interrupts):
+    if not is_new and not goes_on(state):
         # An answer that nobody has heard leaves its thread waiting: it may be given again.
         await settle(graph, thread_id)
         return

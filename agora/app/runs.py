@@ -66,6 +66,10 @@ class Runs:
         threads = continued or ([thread_id] if thread_id else [])
         return [{"thread_id": one} | await self.status(one) for one in threads]
 
+    async def state(self, graph: str, thread_id: str) -> Any:
+        """Return the newest checkpoint of a thread, as LangGraph's StateSnapshot."""
+        return await self.graphs[graph].aget_state(_config(thread_id))
+
     async def is_known(self, thread_id: str) -> bool:
         """Return whether there is any checkpoint of a thread, or a run announced on it."""
         state = await self.graphs["task"].aget_state(_config(thread_id))

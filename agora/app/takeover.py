@@ -11,7 +11,7 @@ from langgraph.types import Command, StateSnapshot
 
 from agora import team
 from agora.domain.contracts import Json
-from agora.domain.errors import ClaimHeldError
+from agora.domain.errors import ClaimHeldError, ClaimLostError
 from memory import claims, served
 from memory.database import Row, Rows
 
@@ -26,8 +26,20 @@ def is_waiting(state: StateSnapshot) -> bool:
 
 
 def has_failed(state: StateSnapshot) -> bool:
-    """Return whether a stage has raised: whoever resumes the thread tries it again."""
-    return any(task.error for task in state.tasks)
+    """Return whether a stage has raised: whoever resumes the thread tries it again.
+
+    Having to give way to another run is no failure of the thread.
+    """
+    return any(task.error and not _gave_way(task.error) for task in state.tasks)
+
+
+def goes_on(state: StateSnapshot) -> bool:
+    """Return whether something is left to do for which nobody has to be asked."""
+    return bool(state.tasks) and not has_failed(state) and not is_waiting(state)
+
+
+def _gave_way(error: object) -> bool:
+    return str(error).startswith(("ClaimLostError(", "ClaimHeldError("))
 
 
 async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
@@ -102,8 +114,8 @@ async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
         return False
     try:
         await graph.ainvoke(start, config, durability="sync")
-    except ClaimHeldError:
-        return False  # another worker was quicker
+    except (ClaimHeldError, ClaimLostError):
+        return False  # another worker was quicker, or will be
     except Exception as error:
         # Whatever one run dies of, the next must be continued; its checkpoint has the error.
         log.warning("taken over, and failed", thread=row["thread_id"], error=str(error))
@@ -120,16 +132,17 @@ async def settle(graph: Graph, thread_id: str) -> None:
 
 async def _settle(connection: Rows, graph: Graph, thread_id: str, state: StateSnapshot) -> None:
     run, thread = _told(state)
-    if run == "interrupted":
-        waits = [{"value": one.value, "id": one.id} for one in state.interrupts]
-        output: Json = {"__interrupt__": waits}
-    else:
-        names = graph.output_channels
-        output = {name: state.values[name] for name in names if name in state.values}
     error = next((str(task.error) for task in state.tasks if task.error), None)
-    plain = json.loads(json.dumps(output, default=_as_json))
+    plain = json.loads(json.dumps(output_of(graph, state), default=_as_json))
     lease = timedelta(seconds=team.current().settings.stage.lease_s)
     await served.settle(connection, thread_id, run, thread, plain, error, lease)
+
+
+def output_of(graph: Graph, state: StateSnapshot) -> Json:
+    """Return what a caller gets of a run that goes no further: its output, or what it asks."""
+    if is_waiting(state):
+        return {"__interrupt__": [{"value": one.value, "id": one.id} for one in state.interrupts]}
+    return {name: state.values[name] for name in graph.output_channels if name in state.values}
 
 
 def _told(state: StateSnapshot) -> tuple[str, str]:

@@ -72,8 +72,10 @@ class AgentContext(Contract):
     pulse: str = ""
     memories: tuple[str, ...] = ()
     prompt_versions: dict[str, int] = {}
+    is_reworded: bool = False  # by somebody who tries a prompt out: no answer of another is served
     attempt: int = 0
     tools: tuple[str, ...] = ()
+    has_tools: bool = True  # False: a second answer beside another one may move nothing
 
 
 class Source(Contract):
@@ -195,11 +197,35 @@ class Opportunity(Contract):
     """Something detected that could be better: one row, one open one per (kind, subject)."""
 
     id: str
-    kind: Literal["failing_tests", "failing_tool", "alarm", "prompt"]
+    kind: Literal[
+        "failing_tests",
+        "failing_tool",
+        "predicted_fault",
+        "slow_tool",
+        "duplicate_tool",
+        "unused_tool",
+        "alarm",
+        "prompt",
+    ]
     subject: str
-    priority: Literal["high", "medium"] = "medium"
+    priority: Literal["high", "medium", "low"] = "medium"
     evidence: Json = {}
     status: Literal["open", "claimed", "closed"] = "open"
+
+
+class Replay(Contract):
+    """A recorded good call: whatever the tool becomes, these arguments must give this result."""
+
+    tool: str  # "calculator.divide"
+    path: str
+    arguments: Json
+    result: Any
+    latency_s: float
+
+    @property
+    def function(self) -> str:
+        """Return the function's name within its file."""
+        return self.tool.rpartition(".")[2]
 
 
 class TestReport(Contract):
@@ -226,6 +252,11 @@ class Verdict(Contract):
     reason: str = ""
 
 
+def digest_of(diff: str) -> str:
+    """Return the hash by which a diff is approved."""
+    return sha256(diff.encode()).hexdigest()
+
+
 class Change(Contract):
     """A diff against one state of one subject: proposed, proved, approved, applied, watched.
 
@@ -241,11 +272,13 @@ class Change(Contract):
     diff: str
     at: str  # fixed date of the commit, so that building it twice gives one sha
     title: str = ""
+    approved_by: str = ""  # filled when it is applied: who, and where the signed log says so
+    decision: int = 0
 
     @property
     def digest(self) -> str:
         """Return the hash of the diff: an approval stands for these bytes only."""
-        return sha256(self.diff.encode()).hexdigest()
+        return digest_of(self.diff)
 
 
 class Approval(Contract):
@@ -275,7 +308,18 @@ class Case:
 
 
 ActKind = Literal[
-    "ask_model", "call_tool", "read_document", "read_feed", "run_tests", "commit", "discover"
+    "ask_model",
+    "call_tool",
+    "read_document",
+    "read_feed",
+    "run_tests",
+    "commit",
+    "discover",
+    "rewrite_prompt",
+    "promote_prompt",
+    "export_runs",
+    "send_alert",
+    "approve_change",
 ]
 """What policies know acts as."""
 
@@ -312,7 +356,9 @@ class Improvement(Contract):
     id: str = ""  # given by detecting where the caller gives none
     workspace: str
     test: str = "pytest -q"
-    kinds: tuple[str, ...] = ("alarm", "failing_tool", "failing_tests")
+    kinds: tuple[str, ...] = ("alarm", "failing_tool", "predicted_fault", "failing_tests")
+    preset: str = "default"  # of the loop that asks: when a tool fails
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0
+    change: str | None = None  # one that is proved already, and only waits for a person

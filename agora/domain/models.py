@@ -123,11 +123,17 @@ def tokens_of(text: str) -> int:
 
 
 def most_spent(model: Model, sent: int, answer_tokens: int) -> Spent:
-    """Return what a call may use up: `sent` as estimated and a third more, the longest answer.
+    """Return what a call may use up at its longest answer; `sent` is an estimate of the prompt."""
+    return estimated(model, sent, answer_tokens)
 
-    Code and most languages have fewer bytes a token than the four of the estimate.
+
+def estimated(model: Model, sent: int, received: int) -> Spent:
+    """Return what a call has used up of which the server gave no count, rather too much.
+
+    The prompt is taken as estimated and a third more: code and most languages have fewer bytes a
+    token than the four of the estimate.
     """
-    return model.spent(ceil(sent * 4 / 3), answer_tokens, is_estimate=True)
+    return model.spent(ceil(sent * 4 / 3), received, is_estimate=True)
 
 
 @dataclass(frozen=True)

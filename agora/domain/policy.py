@@ -30,7 +30,9 @@ action {actions} appliesTo {{
   context: {{
     subject: String, tenant: String, labels: Set<String>, residency: String, cost_usd: decimal,
     is_outside: Bool, is_private: Bool, is_untrusted: Bool, sends: Bool,
+    tags: Set<String>, tools: Set<String>, is_approved: Bool,
     tags: Set<String>, tools: Set<String>,
+    change: String, workspace: String, verdict: String, lines: Long,
   }},
 }};
 """.format(actions=", ".join(get_args(Act.model_fields["kind"].annotation)))
@@ -110,6 +112,11 @@ def _context(act: Act) -> Json:
         "is_outside": False,
         "tags": (),
         "tools": (),
+        "is_approved": False,
+        "change": "",
+        "workspace": "",
+        "verdict": "",
+        "lines": 0,
     }
     certain: Json = {
         "subject": act.subject,

@@ -15,6 +15,8 @@ from agora.domain.contracts import Json
 
 Event = Mapping[str, Any]
 
+CORRECTED = "outcome.corrected"
+"""The kind of an event that turns an outcome: bidder, domain, and what is right now."""
 PROBE_EVERY = 50
 """A bidder that fell, or whose server is sick, is tried on one task in so many."""
 SOUND = 0.9
@@ -33,6 +35,8 @@ def empty() -> Json:
 
 def step(state: Json, event: Event) -> Json:
     """Return the standings after one more outcome; the given ones stay as they are."""
+    if event.get("kind") == CORRECTED:
+        return _corrected(state, event)
     name, tasks = event["bidder"], state["tasks"] + (not event.get("is_graded"))
     record, server = _record(state, name), breakers.server_of(name)
     if name not in state["bidders"]:
@@ -45,6 +49,13 @@ def step(state: Json, event: Event) -> Json:
         "servers": state["servers"] | {server: breakers.step(_server(state, name), event)},
         "difficulty": _learned(state, event),
     }
+
+
+def _corrected(state: Json, event: Event) -> Json:
+    """Return the standings after an outcome that counts already was judged otherwise."""
+    name = event["bidder"]
+    record = table.turned(_record(state, name), event["domain"], event["right"])
+    return state | {"bidders": state["bidders"] | {name: record}}
 
 
 def _record(state: Json, bidder: str) -> Json:

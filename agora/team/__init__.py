@@ -17,21 +17,29 @@ from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
 from agora.team.admission import Admission
+from agora.team.alerting import Alerting
 from agora.team.answering import Answering
+from agora.team.architecting import Architecting
 from agora.team.asking import Asking
+from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.comparing import Comparing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
 from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
-from agora.team.market import Market, declared
+from agora.team.looping import Looping
+from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
 from agora.team.planning import Planning
+from agora.team.promoting import Promoting
+from agora.team.prompting import Prompting, declared
+from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
@@ -40,8 +48,10 @@ from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
-from agora.team.subjects import Workspaces
+from agora.team.subjects import Subject, Workspaces
+from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
+from agora.team.trying import Trying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -60,6 +70,7 @@ class Team:
     stream: Stream
     holding: Holding
     acting: Acting
+    alerting: Alerting
     market: Market
     indexing: Indexing
     recalling: Recalling
@@ -67,6 +78,8 @@ class Team:
     scouting: Scouting
     answering: Answering
     planning: Planning
+    synthesising: Synthesising
+    comparing: Comparing
     meeting: Meeting
     learning: Learning
     calibrating: Calibrating
@@ -75,7 +88,12 @@ class Team:
     watching: Watching
     changing: Changing
     proving: Proving
+    prompting: Prompting
+    promoting: Promoting
+    trying: Trying
+    architecting: Architecting
     repairing: Repairing
+    looping: Looping
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
@@ -85,11 +103,15 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         Policy.load(),
     )
     acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
-    watching = Watching(database, settings.repair)
-    changing = Changing(database, acting, watching, {"patch": Workspaces()})
+    alerting = Alerting(settings, database, acting, clock)
+    watching = Watching(database, settings.repair, clock)
+    prompting, proving = Prompting(database), Proving(database)
+    subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
+    changing = Changing(database, acting, watching, subjects)
+    promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
     library, tooling = Library(acting), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
-    market = Market(settings, database, admission, library, clock)
+    market = Market(settings, database, admission, library, prompting, clock)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
     asking = Asking(settings, acting, admission)
     index, embedder = Index(choose_chroma(settings)), choose_embedder(settings)
@@ -98,7 +120,11 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
-    learning = Learning(settings, database, market, recalling, remembering, watching)
+    learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
+    assessing = Assessing(settings.learning, database, asking, market)
+    proven = Proven(proving, settings.memory.pulse_s)
+    planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
+    synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -106,22 +132,41 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         stream=stream,
         holding=Holding(database),
         acting=acting,
+        alerting=alerting,
         market=market,
         indexing=indexing,
         recalling=recalling,
         remembering=remembering,
         scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=answering,
-        planning=Planning(settings.plan, database, answering, asking, market, learning),
-        meeting=_meeting(settings, database, acting, asking, market, library),
+        planning=planning,
+        synthesising=synthesising,
+        comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
+        meeting=_meeting(settings, database, acting, asking, market, library, stream),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
         changing=changing,
-        proving=Proving(database),
+        proving=proving,
+        prompting=prompting,
+        promoting=promoting,
+        trying=Trying(settings.learning, database, answering, assessing, proving, remembering),
+        architecting=Architecting(
+            settings.learning,
+            database,
+            acting,
+            asking,
+            assessing,
+            market,
+            prompting,
+            promoting,
+            proving,
+            watching,
+        ),
         repairing=Repairing(settings, acting, watching, changing, clock),
+        looping=Looping(settings, database, watching, alerting, clock),
     )
 
 
@@ -132,10 +177,11 @@ def _meeting(
     asking: Asking,
     market: Market,
     library: Library,
+    stream: Stream,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

@@ -34,9 +34,9 @@ class Policy(Protocol):
 
 
 @contextmanager
-def standing_alone(case_id: str, stage: str) -> Iterator[Case]:
+def standing_alone(case_id: str, stage: str, thread_id: str = "") -> Iterator[Case]:
     """Act outside of any graph: nobody takes such a case over, and its id is used once."""
-    here = Case(case_id, "", stage, None)
+    here = Case(case_id, thread_id, stage, None)
     token = case.set(here)
     try:
         yield here

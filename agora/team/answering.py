@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import prompts
-from agora.domain import pulse, validity
+from agora.domain import chat, pulse, validity
 from agora.domain.contracts import (
     AgentContext,
     AgentOutcome,
@@ -60,6 +60,7 @@ class Answering:
         Raises UsageError for a routing policy that nobody knows.
         """
         self.market.admission.rules(task)
+        await self.market.prompting.refresh()
         async with self.database.autocommit() as connection:
             if not await tasks.accept(connection, task, here.thread_id):
                 known = await tasks.find(connection, task.id)
@@ -69,6 +70,8 @@ class Answering:
                 if known["thread_id"] != here.thread_id:
                     where = known["thread_id"]
                     raise ClaimHeldError(f"task {task.id} is being done in thread {where}")
+        if task.deadline_s is not None:
+            await chat.load()  # before the deadline counts
         return None
 
     def context(self, task: AgentTask, here: Case) -> AgentContext:
@@ -94,8 +97,13 @@ class Answering:
     async def execute(
         self, task: AgentTask, context: AgentContext, award: Award, tell: Tell
     ) -> AgentOutcome:
-        """Return what the winner made of the task, validated; a fault of its is an outcome too."""
+        """Return what the winner made of the task, validated; a fault of its is an outcome too.
+
+        It works with the version of its prompt that the task began with.
+        """
         bidder = await self.market.bidder(award.winner.name)
+        pinned = await self.market.prompting.pinned(bidder.expert, context.prompt_versions)
+        bidder = replace(bidder, expert=pinned)
         tell("award", expert=bidder.name, p_success=award.winner.p_success)
         try:
             if bidder.expert == LIBRARIAN:
@@ -131,7 +139,7 @@ class Answering:
         self, task: AgentTask, context: AgentContext, bidder: Bidder, award: Award, tell: Tell
     ) -> AgentOutcome:
         talk = Conversation(await self._opening(task, context, bidder))
-        tools = await self._tools(task, bidder)
+        tools = await self._tools(task, bidder) if context.has_tools else []
         rounds = self.settings.execution.tool_rounds if tools else 0
         for number in range(rounds + 1):
             offered = tools if number < rounds else []

@@ -49,6 +49,7 @@ class Asking:
         With a `schema` the reply is JSON that fits it: a model that misses it is shown what is
         wrong, and asked once more.
         """
+        await chat.load()
         question = _Question(task, bidder, ends_at, tools, schema, on_token, has_relief)
         if schema is None:
             return await self._ask(question, messages, ordinal)

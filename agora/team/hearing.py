@@ -21,7 +21,7 @@ from agora.domain.models import most_spent
 from agora.domain.passages import Document
 from agora.domain.replies import Reply
 from agora.domain.settings import RoomSettings
-from agora.team.asking import Asking
+from agora.team.asking import CLOSING_S, Asking
 from agora.team.clocks import Clock
 from agora.team.library import Library
 from agora.team.market import Market
@@ -31,6 +31,8 @@ from memory.database import Database
 Tell = Callable[..., None]
 LOST = (ModelFault, RefusedError, SettingsError, ValidationError)
 """What costs a member its vote, and not the meeting."""
+LEAST_S = 1.0
+"""Seconds in which a member could answer at all: a smaller share of a short meeting is none."""
 SAME = 100
 """Ordinals of the questions whether answers say the same are counted from here."""
 
@@ -91,8 +93,11 @@ class Hearing:
         """Return the caps of the next questions, should as many rounds as `shares` be to come."""
         async with self.database.transaction() as connection:
             spent = await rooms.spent(connection, task.id)
-        left_s = self.asking.admission.left_s(room_ends_at)
-        until = self.clock() + timedelta(seconds=min(self.settings.member_s, left_s / shares))
+        left_s = max(0.0, self.asking.admission.left_s(room_ends_at) - CLOSING_S)
+        share_s = max(left_s / shares, min(LEAST_S, left_s / 2))
+        # Closing is the meeting's, once, and no member's: asking takes it off again.
+        own_s = min(self.settings.member_s, share_s) + CLOSING_S
+        until = self.clock() + timedelta(seconds=own_s)
         left_usd = self.settings.usd - spent["cost_usd"]
         return Session(task, until.isoformat(), self.settings.calls - spent["calls"], left_usd)
 

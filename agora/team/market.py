@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
-import prompts
 from agora.domain import auction, difficulty, experts, standings
 from agora.domain.auction import Ask, Auction, Offer, Stakes, Terms
 from agora.domain.contracts import AgentOutcome, AgentTask, Json
@@ -19,11 +17,12 @@ from agora.domain.settings import Settings
 from agora.team.admission import Admission, Refusal, View, sent_to
 from agora.team.clocks import Clock
 from agora.team.library import Library
+from agora.team.prompting import Prompting
 from memory import acts, folds
 from memory.database import Database, Rows
 from memory.folds import Fold
 
-FOLD, KINDS = "standings", ["outcome.judged"]
+FOLD, KINDS = "standings", ["outcome.judged", standings.CORRECTED]
 DISCOVERED_S = 60.0
 """How long the servers' lists of models are taken as they were, in seconds."""
 EXPECTED_TOKENS = 200.0
@@ -60,6 +59,7 @@ class Market:
     database: Database
     admission: Admission
     library: Library
+    prompting: Prompting
     clock: Clock
     _known: Fold | None = field(default=None, init=False)
     _found: Discovered | None = field(default=None, init=False)
@@ -75,8 +75,8 @@ class Market:
             return self._found
 
     def experts(self) -> list[Expert]:
-        """Return all experts: those of prompts/experts, and those that are built in."""
-        return [*declared(), *BUILT_IN]
+        """Return all who bid: those of prompts/experts as they are now, and the built-in ones."""
+        return [*(one for one in self.prompting.experts() if one.bids), *BUILT_IN]
 
     async def bidders(self) -> list[Bidder]:
         """Return every expert on every model that it admits, and the built-in ones."""
@@ -259,15 +259,6 @@ def _terms(bidder: Bidder, view: View, barred: tuple[str, ...]) -> Terms:
         queue_s=max(0, load - model.slots + 1) * service_s / model.slots,
         load=load,
         barred=barred,
-    )
-
-
-@cache
-def declared() -> tuple[Expert, ...]:
-    """Return the experts that prompts/experts declares."""
-    return tuple(
-        experts.parse(f"prompts/experts/{one.name}.md", one.name, one.matter, one.body)
-        for one in prompts.load_all("experts")
     )
 
 

@@ -17,11 +17,13 @@ from agora.domain.faults import ModelFault
 from agora.domain.lanes import Lanes
 from agora.domain.plans import Decomposition, Step
 from agora.domain.settings import PlanSettings
-from agora.team.acting import case
+from agora.domain.ways import kind_of, may_have_parts
+from agora.team.acting import case, standing_alone
 from agora.team.answering import Answering, Tell
 from agora.team.asking import Asking
 from agora.team.learning import Learning
 from agora.team.market import Market
+from agora.team.proven import Proven
 from memory import events, folds
 from memory.database import Database
 
@@ -52,13 +54,17 @@ class Planning:
     asking: Asking
     market: Market
     learning: Learning
+    proven: Proven
     _traffic: dict[str, Traffic] = field(default_factory=dict, init=False)
 
     async def plan(self, task: AgentTask, ends_at: str | None) -> Json:
         """Return the task's domains and tools, and whether it is done whole or in which parts."""
         plan = await self.answering.plan(task)
         items = plans.listed(task.text)[: self.settings.subtasks + 1]
-        choice = plans.choose(task.split, task.labels, items, self._domains(task, items))
+        kind = kind_of(plan["mix"])
+        proof = await self.proven.of("plan", kind) if may_have_parts(task.text) else None
+        choice = plans.choose(task.split, task.labels, items, self._domains(task, items), proof)
+        plan["synthesis"] = await self.proven.has_paid("synthesis", kind)
         subtasks: list[Json] = []
         if choice.is_split:
             subtasks = await self._subtasks(task, items, ends_at)
@@ -219,6 +225,24 @@ class Planning:
             latency_s=max((one.latency_s for one in outcomes), default=0.0),
             tokens_out=sum(one.tokens_out for one in done),
         )
+
+    async def beside(self, task: AgentTask) -> AgentOutcome | None:
+        """Return what splitting makes of a task that was done whole before; None: no plan."""
+        apart = task.but(id=f"{task.id}.plan")
+        subtasks = await self._subtasks(apart, plans.listed(task.text), None)
+        parts: dict[str, Json] = {}
+        while next_ := plans.ready(subtasks, parts):
+            given = [self.part_of(apart, one, subtasks, parts) for one in next_]
+            done = await asyncio.gather(*map(self._rehearsed, given))
+            parts |= {one["number"]: outcome for one, outcome in zip(given, done, strict=True)}
+        return await self.join(apart, {"subtasks": subtasks}, parts) if parts else None
+
+    async def _rehearsed(self, given: Json) -> Json:
+        part = AgentTask.model_validate(given["task"])
+        with standing_alone(part.id, "subtask"):
+            context = self.answering.context(part, case.get())
+            outcome = await self.do(part, context, given["known"], lambda *_, **__: None)
+        return {"id": part.id, "outcome": outcome.as_json()}
 
     @asynccontextmanager
     async def _lane(self, plan_id: str) -> AsyncIterator[None]:

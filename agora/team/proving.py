@@ -77,16 +77,21 @@ class Proving:
     async def watch(self, trial_id: str, task_id: str, is_right: bool) -> bool:
         """Count an outcome of a promoted candidate; return whether its success has dropped.
 
-        Whoever is told so has to take the candidate back, and says so by `end`.
+        One that was judged otherwise before is counted anew in its place. Whoever is told so has
+        to take the candidate back, and says so by `end`.
         """
         async with self.database.transaction() as connection:
             row = _known(await trials.lock(connection, trial_id), trial_id)
             fresh = sequential.promotion_watch(row["right_ones"] / max(1, row["pairs"]))
             so_far = replace(fresh, total=row["watched"])
-            is_new = await trials.add(connection, trial_id, task_id, None, is_right)
-            if row["status"] != "promoted" or not is_new:
+            if row["status"] != "promoted":
                 return so_far.is_alarm
-            now = so_far.step(is_right)
+            if await trials.add(connection, trial_id, task_id, None, is_right):
+                now = so_far.step(is_right)
+            elif await trials.turn(connection, trial_id, task_id, is_right):
+                now = so_far.turned(is_right)
+            else:
+                return so_far.is_alarm
             await trials.watched(connection, trial_id, now.total)
             return now.is_alarm
 

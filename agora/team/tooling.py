@@ -126,20 +126,29 @@ class Tooling:
         async def do() -> ActOutcome:
             result = await asyncio.to_thread(run)
             call = tools.record(tool, arguments, result, self.settings.secrets)
-            place = {"line": result.line, "file": result.file}
+            place: Json = {"line": result.line, "file": result.file}
+            place |= {"is_whole": _is_whole(call, arguments, result)}
             return ActOutcome(result={"call": call.as_json(), "place": place})
 
         done = await self.acting.perform(act, do)
         call = ToolCall.model_validate(done["call"])
-        await self._tell(str(root), tool, call, judge(call), done["place"])
+        await self._tell(str(root), tool, call, act.actor, judge(call), done["place"])
         return call
 
     async def _tell(
-        self, workspace: str, tool: Tool, call: ToolCall, is_right: bool, place: Json
+        self, workspace: str, tool: Tool, call: ToolCall, actor: str, is_right: bool, place: Json
     ) -> None:
-        told = {"workspace": workspace, "path": tool.path, "tool": tool.name}
-        told_more: Json = {"is_right": is_right, "arguments": call.arguments, "error": call.error}
-        await self.watching.judge(told | told_more | place, case.get().correlation_id)
+        told: Json = {"workspace": workspace, "path": tool.path, "tool": tool.name}
+        known = {"arguments": call.arguments, "latency_s": call.latency_s}
+        good = told | known | {"result": call.result} if place.pop("is_whole", False) else None
+        told |= known | {"is_right": is_right, "error": call.error, "actor": actor} | place
+        await self.watching.judge(told, case.get().correlation_id, good=good)
+
+
+def _is_whole(call: ToolCall, arguments: Json, result: ToolResult) -> bool:
+    """Return whether the record of a good call holds all of it, so that it can be replayed."""
+    is_plain = result.error is None and not result.mark
+    return is_plain and call.arguments == arguments and bool(call.result == result.value)
 
 
 def spoken_name(tool: Tool) -> str:

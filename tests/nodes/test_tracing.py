@@ -28,6 +28,16 @@ class Receiver(ThreadingHTTPServer):
                 told |= run["extra"]["metadata"]
         return told
 
+    def lines(self, kind: str) -> list[list[str]]:
+        """Return for each run of a kind the names from it up to the root."""
+        by = {run["id"]: run for run in self.runs if run.get("name")}
+        return [_line(by, run) for run in by.values() if run["run_type"] == kind]
+
+
+def _line(by: dict[str, dict[str, Any]], run: dict[str, Any]) -> list[str]:
+    parent = by.get(run.get("parent_run_id") or "")
+    return [run["name"], *(_line(by, parent) if parent else [])]
+
 
 class _Request(BaseHTTPRequestHandler):
     server: Receiver
@@ -53,12 +63,18 @@ def receiver() -> Iterator[Receiver]:
         receiver.shutdown()
 
 
-async def test_a_trace_shows_every_term_of_every_bid(hire: Hire, receiver: Receiver) -> None:
-    staff = hire()
+@pytest.fixture
+def traced(receiver: Receiver) -> Iterator[None]:
     url = f"http://127.0.0.1:{receiver.server_port}"
     client = Client(api_url=url, api_key="none", auto_batch_tracing=False)
     with tracing_context(enabled=True, client=client):
-        outcome = await staff.ask("What is the capital of France?")
+        yield
+
+
+@pytest.mark.usefixtures("traced")
+async def test_a_trace_shows_every_term_of_every_bid(hire: Hire, receiver: Receiver) -> None:
+    staff = hire()
+    outcome = await staff.ask("What is the capital of France?")
     assert outcome["status"] == "answered"
     told = receiver.metadata("bidding")
     state = await staff.state()
@@ -70,3 +86,26 @@ async def test_a_trace_shows_every_term_of_every_bid(hire: Hire, receiver: Recei
 async def test_where_nobody_traces_nothing_is_sent(hire: Hire, receiver: Receiver) -> None:
     await hire().ask("What is the capital of France?")
     assert receiver.runs == []
+
+
+def voting(_: Any) -> str:
+    return json.dumps({"answer": "yes", "confidence": 0.9, "argument": "it holds"})
+
+
+@pytest.mark.usefixtures("traced")
+async def test_each_member_of_a_meeting_is_traced_under_its_task(
+    hire: Hire, receiver: Receiver
+) -> None:
+    staff = hire(voting, local=("qwen3:8b", "llama3.2:3b", "mistral:7b"))
+    await staff.ask("Shall we paint the bridge?", urgency="urgent")
+    lines = receiver.lines("llm")
+    assert len(lines) >= 2
+    for client, stage, room, node, task in lines:
+        assert (stage, node) == ("vote", "war_room") and room == task != client
+
+
+@pytest.mark.usefixtures("traced")
+async def test_each_subtask_is_traced_under_its_task(hire: Hire, receiver: Receiver) -> None:
+    staff = hire()
+    await staff.ask("Answer:\n1. What is two by two?\n2. What is six by seven?", split=True)
+    assert [line[1:] for line in receiver.lines("llm")] == 2 * [["subtask", "LangGraph"]]

@@ -11,7 +11,7 @@ from agora.team import Team
 from tests.chromium import Browser, browsing, chromium
 from tests.improving import Workshop, change_in, from_approval, proposed, workshop
 from tests.running import hire
-from tests.serving import Served, serving
+from tests.visiting import Served, serving
 
 __all__ = ["hire"]
 

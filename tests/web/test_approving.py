@@ -6,7 +6,7 @@ from agora.team import Team
 from tests.chromium import Browser, Tab
 from tests.conftest import ask
 from tests.improving import MENDED, Workshop
-from tests.serving import Served
+from tests.visiting import Served
 
 pytestmark = pytest.mark.needs("chromium")
 PATH = "/approvals/change"

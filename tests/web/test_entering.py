@@ -12,7 +12,7 @@ from agora.domain.settings import Settings
 from agora.team import assemble
 from tests.chromium import Browser
 from tests.improving import Workshop
-from tests.serving import Served, form_token, serving
+from tests.visiting import Served, form_token, serving
 from web.entry import local
 from web.sessions import Sessions, sessions_of
 

@@ -6,7 +6,7 @@ from agora.team import Team
 from tests.chromium import Browser
 from tests.improving import DIFF
 from tests.running import Hire
-from tests.serving import Served, serving
+from tests.visiting import Served, serving
 from tests.web.planting import plant_change, plant_pulse, plant_room
 
 pytestmark = pytest.mark.needs("chromium")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chromium import Browser, Tab
 from tests.running import Hire, Staff, refusing
-from tests.serving import Served, serving
+from tests.visiting import Served, serving
 from tests.web.planting import plant
 
 pytestmark = pytest.mark.needs("chromium")

@@ -1,5 +1,5 @@
 from agora.team import Team
-from tests.serving import Served
+from tests.visiting import Served
 
 PATHS = ("/ /tasks /approvals /experts /tools /rooms /decisions /incidents /capabilities").split()
 

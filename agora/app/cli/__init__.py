@@ -19,12 +19,16 @@ from agora.app.cli import (
     feedback,
     fix,
     log,
+    loop,
     models,
+    prompts,
     pulse,
     resume,
+    rollback,
     rooms,
     scout,
     serve,
+    smoke,
     stats,
     tools,
     upkeep,
@@ -49,13 +53,16 @@ app.add_typer(approvals.app, name="approvals")
 app.command("room")(rooms.room)
 app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
+app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
+app.add_typer(loop.app, name="loop")
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
+app.add_typer(prompts.app, name="prompts")
 app.command("scout")(scout.scout)
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
@@ -63,6 +70,7 @@ app.command("stats")(stats.stats)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
 app.command("serve")(serve.serve)
+app.command("smoke")(smoke.smoke)
 app.add_typer(db.app, name="db")
 
 
