@@ -168,6 +168,7 @@ class Vote(Contract):
     confidence: float = Field(default=0.0, ge=0, le=1)
     argument: str = ""  # shown to others without its name
     quotes: tuple[str, ...] = ()  # of the documents, word for word
+    verified_by: str = ""  # the tool that says that the answer holds
     weight: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0
@@ -206,6 +207,7 @@ class Opportunity(Contract):
         "unused_tool",
         "alarm",
         "prompt",
+        "incident",
     ]
     subject: str
     priority: Literal["high", "medium", "low"] = "medium"
@@ -314,6 +316,7 @@ ActKind = Literal[
     "read_feed",
     "run_tests",
     "commit",
+    "promote",  # a capability or a model goes live
     "discover",
     "rewrite_prompt",
     "promote_prompt",
@@ -335,6 +338,7 @@ class Act(Contract):
     budgets: tuple[str, ...] = ()
     ordinal: int = 0  # which act of this stage and round
     facts: Json = {}  # what a policy may ask about
+    vendor: str = ""  # of the model that is asked; traces tell it
 
     def key(self, case: Case) -> str:
         """Return the name under which a repeated node finds this act again."""

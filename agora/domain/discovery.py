@@ -17,8 +17,11 @@ from agora.domain.errors import WorkspaceError
 from agora.domain.signatures import Function, parameters_of, parsed, schema_of
 from agora.domain.tools import Tool, module_of
 
-TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted")
-"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies."""
+TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted", "verifies")
+"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies.
+
+One that `verifies` takes `task` and `answer`, and returns whether the answer holds.
+"""
 
 _NO_TOOLS = re.compile(
     r"(?:^|/)(?:[._](?!_init__\.py$)|tests?/|testing/|docs?/|build/|dist/|node_modules/|venv/|env/"

@@ -31,7 +31,6 @@ action {actions} appliesTo {{
     subject: String, tenant: String, labels: Set<String>, residency: String, cost_usd: decimal,
     is_outside: Bool, is_private: Bool, is_untrusted: Bool, sends: Bool,
     tags: Set<String>, tools: Set<String>, is_approved: Bool,
-    tags: Set<String>, tools: Set<String>,
     change: String, workspace: String, verdict: String, lines: Long,
   }},
 }};

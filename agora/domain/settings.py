@@ -281,6 +281,38 @@ class ServeSettings(_Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
+class CapabilitySettings(_Section):
+    """What may be there beside the core; one that is off does nothing, whatever its phase."""
+
+    pulse: bool
+    cache: bool
+    memories: bool
+    planning: bool
+    synthesis: bool
+    war_room: bool
+    scout: bool
+    prompts: bool
+    trials: bool
+    loop: bool
+    healing: bool
+    telemetry: bool
+
+
+class HealthSettings(_Section):
+    """How often is looked, what is too much, and how long measures are kept."""
+
+    every_s: float = Field(gt=0, le=20)
+    probe_s: float = Field(gt=0)
+    cpu_percent: float = Field(gt=0)
+    memory_percent: float = Field(gt=0, le=100)
+    process_mb: float = Field(gt=0)
+    disk_percent: float = Field(gt=0, le=100)
+    lag_s: float = Field(gt=0)
+    queue_jobs: int = Field(ge=1)
+    reserve_mb: int = Field(ge=0)
+    history_days: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -309,6 +341,8 @@ class Settings(_Section):
     stage: StageSettings
     worker: WorkerSettings
     serve: ServeSettings
+    health: HealthSettings
+    capabilities: CapabilitySettings
 
     @property
     def secrets(self) -> tuple[str, ...]:

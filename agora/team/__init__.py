@@ -23,6 +23,7 @@ from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
+from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
@@ -36,6 +37,8 @@ from agora.team.looping import Looping
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.monitoring import Monitoring
+from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
@@ -52,6 +55,7 @@ from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
 from agora.team.trying import Trying
+from agora.team.verifying import Verifying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -93,6 +97,8 @@ class Team:
     trying: Trying
     architecting: Architecting
     repairing: Repairing
+    monitoring: Monitoring
+    capabilities: Capabilities
     looping: Looping
 
 
@@ -123,7 +129,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
     proven = Proven(proving, settings.memory.pulse_s)
-    planning = Planning(settings.plan, database, answering, asking, market, learning, proven)
+    pacing = Pacing(settings.plan, database)
+    planning = Planning(
+        settings.plan, database, answering, asking, market, learning, proven, pacing
+    )
     synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
@@ -142,7 +151,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         planning=planning,
         synthesising=synthesising,
         comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
-        meeting=_meeting(settings, database, acting, asking, market, library, stream),
+        meeting=_meeting(settings, database, acting, asking, market, library, stream, tooling),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
@@ -166,6 +175,8 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         repairing=Repairing(settings, acting, watching, changing, clock),
+        monitoring=Monitoring(settings, database, stream, market, indexing, clock),
+        capabilities=Capabilities(settings, database, acting, clock),
         looping=Looping(settings, database, watching, alerting, clock),
     )
 
@@ -178,10 +189,12 @@ def _meeting(
     market: Market,
     library: Library,
     stream: Stream,
+    tooling: Tooling,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes, stream)
+    verifying = Verifying(tooling)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

@@ -12,11 +12,14 @@ from agora.domain.contracts import Act, ActOutcome, Case, Json
 from agora.domain.doors import opened
 from agora.domain.errors import AgoraError, BudgetSpentError, ClaimLostError, RefusedError
 from agora.domain.signing import canonical
+from agora.team.telemetry import telemetry
 from memory import acts, claims, events
 from memory.database import Database, Row, Rows
 from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
+audited: ContextVar[dict[str, int]] = ContextVar("audited")
+"""The last decision of the running stage, as `seq`: its number in the log."""
 
 Do = Callable[[], Awaitable[ActOutcome]]
 Judge = Callable[[], Awaitable[ActOutcome | None]]
@@ -84,13 +87,21 @@ class Acting:
         await self._decide(here, act)
         await self._begin(here, act)
         try:
-            with opened(act):
-                outcome = await do()
+            outcome = await self._do(here, act, do)
         except Exception as error:
             await self._settle(here, act, None, "failed", error)
             raise
         await self._settle(here, act, outcome, "done")
         return outcome.result
+
+    async def _do(self, here: Case, act: Act, do: Do) -> ActOutcome:
+        with opened(act):
+            if (telling := telemetry()) is None:
+                return await do()
+            with telling.act(here, act) as told:
+                outcome = await do()
+                told.done(outcome)
+                return outcome
 
     async def record(self, action: str, resource: str, verdict: str, **details: Any) -> Row:
         """Append a decision that a person or a rule has taken, and return its entry."""
@@ -101,6 +112,7 @@ class Acting:
         async with self.database.transaction() as connection:
             row = await self.decisions.append(connection, entry)
         self.decisions.keep_head(row)
+        audited.get({})["seq"] = row["seq"]  # one for all that a stage does at once
         return row
 
     async def _find(self, here: Case, act: Act) -> Row | None:

@@ -95,6 +95,7 @@ class Admission:
             tokens=most.tokens,
             budgets=tuple(one.name for one in drawn if most.cost_usd or one.cap_tokens is not None),
             ordinal=ordinal,
+            vendor=getattr(bidder.model, "vendor", ""),
         )
 
     def budgets(self, task: AgentTask, bidder: Bidder) -> list[Budget]:

@@ -22,7 +22,7 @@ from memory import acts, folds
 from memory.database import Database, Rows
 from memory.folds import Fold
 
-FOLD, KINDS = "standings", ["outcome.judged", standings.CORRECTED]
+FOLD, KINDS = "standings", ["outcome.judged", standings.CORRECTED, standings.WEIGHED]
 DISCOVERED_S = 60.0
 """How long the servers' lists of models are taken as they were, in seconds."""
 EXPECTED_TOKENS = 200.0

@@ -11,6 +11,7 @@ from agora.app.cli import (
     ask,
     cache,
     calibrate,
+    capabilities,
     db,
     demo,
     doctor,
@@ -18,6 +19,7 @@ from agora.app.cli import (
     explain,
     feedback,
     fix,
+    health,
     log,
     loop,
     models,
@@ -29,6 +31,7 @@ from agora.app.cli import (
     scout,
     serve,
     smoke,
+    snapshot,
     stats,
     tools,
     upkeep,
@@ -55,6 +58,9 @@ app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
 app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
+app.add_typer(capabilities.app, name="capabilities")
+app.add_typer(snapshot.app, name="snapshot")
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
