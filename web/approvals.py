@@ -30,7 +30,7 @@ OPEN = ("proposed", "waiting")
 @router.get("/approvals")
 async def listed(page: Admitted) -> Response:
     """Show what waits, and what people have said before."""
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         waiting = await changes.waiting(connection)
         rows = await views.changes(connection)
     return await page.show(
@@ -46,7 +46,7 @@ async def one(request: Request, page: Admitted, change_id: str) -> Response:
     """Show a change with its report, tests and rivals, and the form that decides."""
     changing = team.current().changing
     row, said = await changing.find(change_id), await changing.answered(change_id)
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         events = await views.steps(connection, row["case_id"].partition(".")[0])
     passed, evidence = paths.steps(events), row["evidence"]
     return await page.show(

@@ -51,7 +51,7 @@ async def listed(
     """Show the newest entries, or those that were asked for."""
     wanted = {"actor": actor, "action": action, "verdict": verdict, "correlation_id": case}
     day = day if DAY.fullmatch(day) else ""
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         rows = await entries.found(connection, wanted, day=day, before=before, limit=PAGE + 1)
         some = rows if not any((*wanted.values(), day)) else await entries.found(connection, {})
     older = ""
@@ -88,7 +88,7 @@ async def export(page: Admitted) -> Response:
 @router.get("/decisions/{seq}")
 async def one(page: Admitted, seq: int) -> Response:
     """Show an entry between its neighbours, with all that it holds."""
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         rows = await entries.one(connection, seq)
     around = {row["seq"]: row for row in rows}
     if seq not in around:

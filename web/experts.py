@@ -29,7 +29,7 @@ async def experts(page: Admitted) -> Response:
     """Show who is good at what, as outcomes say."""
     market, clock_s = team.current().market, team.current().clock().timestamp()
     state = await market.standings()
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         listed = await trials.listed(connection)
         shown = [
             await _trial(row, await trials.outcomes(connection, row["id"]))

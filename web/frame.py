@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agora import team
 from memory import views
+from memory.database import Database
 from web import charts, words
 from web.access import COOKIE
 from web.sessions import LASTS_S, Sessions, Visit
@@ -64,6 +65,11 @@ class Page:
     form_token: str
     began: float
     is_new: bool = False  # the session begins with this page
+
+    @property
+    def database(self) -> Database:
+        """Return the database that the page is made from."""
+        return team.current().database
 
     async def show(
         self, template: str, *, status: int = 200, here: str = "", **shown: Any

@@ -1,51 +1,46 @@
-"""Health: the parts of the house, one word each."""
+"""Health: the parts of the house, one word for each kind, from their newest beats."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from agora import team
-from agora.domain import standings
 from agora.domain.contracts import Json
-from memory import house
+from agora.domain.health import Status, is_missed, worst
+from memory import beats
 from memory.database import Row, Rows
 
-
-async def parts(connection: Rows, living: Sequence[Row]) -> list[Json]:
-    """Return each part with a word, a remark, and whether it is well; `living` opportunities."""
-    told = await house.told(connection)
-    state, now_s = await team.current().market.standings(), team.current().clock().timestamp()
-    servers = {name: standings.server(state, name, now_s) for name in state["servers"]}
-    resting = [name for name, one in servers.items() if one["breaker"] != "closed"]
-    failing = [row["evidence"].get("tool", "") for row in living if row["kind"] == "failing_tool"]
-    alarms = sum(row["kind"] == "alarm" for row in living)
-    return [
-        _part("Database", "well", f"{told['connections']} of {told['most']} connections"),
-        _workers(told),
-        _models(len(servers), resting),
-        _tools(failing),
-        _part("Changes", f"{alarms} alarms" if alarms else "well", "", is_well=not alarms),
-    ]
+NAMES = {
+    "store": "Stores",
+    "scheduler": "Jobs",
+    "process": "Processes",
+    "router": "Auction",
+    "model": "Models",
+    "tools": "Sandbox",
+    "system": "Machine",
+}
+WORDS: dict[Status, tuple[str, str]] = {
+    "pass": ("well", "well"),
+    "warn": ("strained", "flag"),
+    "fail": ("fails", "failed"),
+}
 
 
-def _part(name: str, word: str, remark: str, is_well: bool = True) -> Json:
-    return {"name": name, "word": word, "remark": remark, "is_well": is_well}
+async def parts(connection: Rows, now: datetime) -> list[Json]:
+    """Return each kind of part with a word and a remark; none where nobody looks at them."""
+    found: dict[str, list[Row]] = {}
+    for beat in await beats.every(connection):
+        found.setdefault(beat["kind"], []).append(beat)
+    return [_told(kind, found[kind], now) for kind in NAMES if kind in found]
 
 
-def _workers(told: Json) -> Json:
-    line = f"{told['jobs']} jobs in line" if told["jobs"] else "no job in line"
-    if not told["workers"]:
-        return _part("Workers", "none", "start one: agora worker", is_well=False)
-    return _part("Workers", f"{told['workers']} at work", line)
+def _told(kind: str, rows: Sequence[Row], now: datetime) -> Json:
+    statuses: list[Any] = ["fail" if is_missed(row, now) else row["status"] for row in rows]
+    word, status = WORDS[worst(statuses)]
+    bad = [row for row, one in zip(rows, statuses, strict=True) if one != "pass"]
+    remark = "; ".join(_said(row, now) for row in bad) or f"{len(rows)} looked at"
+    return {"name": NAMES[kind], "word": word, "status": status, "remark": remark}
 
 
-def _models(known: int, resting: Sequence[str]) -> Json:
-    if not known:
-        return _part("Models", "none", "none was asked yet")
-    if resting:
-        return _part("Models", f"{len(resting)} of {known} rest", ", ".join(resting[:3]), False)
-    return _part("Models", f"{known} well", "no breaker open")
-
-
-def _tools(failing: Sequence[str]) -> Json:
-    if failing:
-        return _part("Tools", f"{len(failing)} fail", ", ".join(failing[:3]), is_well=False)
-    return _part("Tools", "well", "none fails")
+def _said(row: Row, now: datetime) -> str:
+    name = row["name"].partition(":")[2]
+    return f"{name}: no sign of life" if is_missed(row, now) else f"{name}: {row['said']}"

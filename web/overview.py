@@ -22,14 +22,14 @@ async def overview(page: Admitted) -> Response:
     """Show the team at work."""
     midnight = words.now().replace(hour=0, minute=0, second=0, microsecond=0)
     since = midnight - timedelta(days=DAYS - 1)
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         waiting = await changes.waiting(connection)
         pulse = await pulses.newest(connection, TENANT)
         running = await views.running(connection)
         days = await views.days(connection, since)
         spent = await views.spent(connection, midnight)
         living = await opportunities.living(connection)
-        parts = await health.parts(connection, living)
+        parts = await health.parts(connection, team.current().clock())
     return await page.show(
         "overview.html",
         here="/",

@@ -3,7 +3,6 @@
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from agora import team
 from agora.domain.contracts import Ruling
 from agora.domain.errors import UsageError
 from memory import rooms, views
@@ -16,7 +15,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/rooms")
 async def listed(page: Admitted) -> Response:
     """Show the newest meetings."""
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         rows = await views.rooms(connection)
     return await page.show("rooms.html", here="/rooms", rooms=rows)
 
@@ -24,7 +23,7 @@ async def listed(page: Admitted) -> Response:
 @router.get("/rooms/{room_id}")
 async def one(page: Admitted, room_id: str) -> Response:
     """Show who said what, with what weight, and what was ruled."""
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         row = await rooms.find(connection, room_id)
     if row is None:
         raise UsageError(f"there is no meeting of a task {room_id}", "agora ask --urgent TEXT")

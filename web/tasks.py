@@ -31,7 +31,7 @@ async def listed(
 ) -> Response:
     """Show the newest tasks, those of a status or with a text."""
     wanted = {"status": status if status in STATUSES else "", "text": text.strip()}
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         rows = await views.tasks(
             connection,
             status=wanted["status"] or None,
@@ -62,7 +62,7 @@ async def one(request: Request, page: Admitted, task_id: str) -> Response:
     states = await _states(request.app.state.runs, task_id)
     state = states[0] if states else {}
     parts = [str(part["id"]) for part in (state.get("parts") or {}).values() if part.get("id")]
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         row = await tasks.find(connection, task_id)
         if row is None:
             raise UsageError(f"there is no task {task_id}", "all tasks: the page Tasks")

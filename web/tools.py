@@ -27,7 +27,7 @@ async def tools(page: Admitted) -> Response:
     """Show the tools, the worst first."""
     midnight = words.now().replace(hour=0, minute=0, second=0, microsecond=0)
     since = midnight - timedelta(days=DAYS - 1)
-    async with team.current().database.autocommit() as connection:
+    async with page.database.autocommit() as connection:
         calls = await views.calls(connection, since)
         took = await views.took(connection, since)
         living = await opportunities.living(connection)

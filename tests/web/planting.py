@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from agora.domain.contracts import Change, Ruling, Vote
+from agora.domain.contracts import Change, Json, Opportunity, Ruling, Vote
+from agora.domain.health import Check
 from agora.team import Team
 from agora.team.acting import standing_alone
-from memory import changes, events, pulses, rooms
+from memory import beats, changes, events, incidents, opportunities, pulses, rooms
 from memory.events import Cursor
 from memory.pulses import Pulse
 from tests.improving import BEFORE, DIFF, FAILING, OTHER_DIFF
@@ -22,6 +23,7 @@ async def plant(team: Team) -> None:
     await plant_trial(team)
     await plant_pulse(team)
     await plant_room(team)
+    await plant_incident(team)
 
 
 async def plant_change(
@@ -129,3 +131,31 @@ async def plant_room(team: Team, said: str = "wait") -> None:
     minutes |= {"spent": {"calls": 2, "tokens": 812, "cost_usd": 0.0021}}
     async with team.database.transaction() as connection:
         await rooms.keep(connection, "room-1", "thread", "general", minutes)
+
+
+async def plant_incident(team: Team) -> None:
+    """Leave an incident that was healed, an alarm, an alert, beats, and a capability that rests."""
+    now = datetime.now(UTC)
+    remedy = {"remedy": "shift_weight", "said": "qwen3:8b gets one task in ten", "took_s": 0.1}
+    evidence = {"fault": "slow_model", "subject": "qwen3:8b", "cause": "five times slower"}
+    told: Json = {"detected_at": (now - timedelta(minutes=20)).isoformat(), **evidence}
+    told |= {"healed_at": now.isoformat(), "duration_s": 1140.0, "remedies": [remedy]}
+    watch = {"change": "planted", "watch": {"outcomes": 12}}
+    alarm = Opportunity(
+        id="alarm", kind="alarm", subject="/home/operator/shop:planted", evidence=watch
+    )
+    async with team.database.transaction() as connection:
+        await incidents.keep(connection, "slow", "slow_model qwen3:8b", told)
+        await incidents.close(connection, "slow_model qwen3:8b", told, "healed")
+        await opportunities.open_one(connection, alarm)
+        await opportunities.close(connection, "alarm", "reverted")
+        await connection.execute(ALERT, [now, now])
+        checks = [Check("store:postgresql"), Check("model:servers", "warn", "qwen3:8b is slow")]
+        await beats.beat(connection, checks, now, timedelta(seconds=15))
+    await team.capabilities.pause("scout", "overload: too many jobs")
+
+
+ALERT = """
+INSERT INTO alerts (id, kind, subject, severity, text, at, last_at, status)
+VALUES ('alert', 'regression', 'prices.py', 'high', 'A change was taken back', %s, %s, 'sent')
+"""
