@@ -11,6 +11,7 @@ from agora import team
 from agora.app.runs import Runs
 from agora.domain.contracts import AgentTask, Json
 from agora.domain.errors import UsageError
+from agora.team.telemetry import root_of
 from memory import rooms, tasks, views
 from memory.database import Row
 from web import auctions, paths, prose
@@ -142,5 +143,7 @@ def _spent(acts: list[Row]) -> Json:
 
 
 def _trace_url(task_id: str) -> str:
-    given = team.current().settings.serve.trace_url
-    return given.replace("{id}", quote(task_id, safe="")) if given else ""
+    """Return where the trace of a task is shown; "" where nobody has said."""
+    given = team.current().settings.serve.trace_url or ""
+    trace = f"{root_of(task_id.partition('.')[0])[0]:032x}"
+    return given.replace("{id}", quote(task_id, safe="")).replace("{trace}", trace)

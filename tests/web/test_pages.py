@@ -8,6 +8,7 @@ import pytest
 
 from agora.app import deciding, runs
 from agora.team import Team
+from agora.team.telemetry import root_of
 from graphs.improvement import graph as improvement_graph
 from graphs.task import graph as task_graph
 from memory import changes
@@ -37,13 +38,16 @@ async def test_a_task_shows_its_bids_of_both_rounds_its_way_and_its_costs(
     hire: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replies = iter((refusing([]), "Paris."))
-    staff = hire(lambda messages: next(replies), cloud=True)
+    traces = {"serve.trace_url": "https://traces.example/{trace}?id={id}"}
+    staff = hire(lambda messages: next(replies), cloud=True, **traces)
     await staff.ask("What is the capital of France?", id="capital")
     state = await staff.state()
     async with serving(monkeypatch) as served:
         text = await served.read("/tasks/capital")
         listed = await served.read("/tasks?text=CAPITAL")
         assert "No task is like that" in await served.read("/tasks?text=CAPITAL&status=failed")
+    trace = f"{root_of('capital')[0]:032x}"
+    assert f'href="https://traces.example/{trace}?id=capital"' in text
     assert "Paris." in text and "Round 1" in text and "Round 2" in text
     loser = state["tried"][0]["award"]["winner"]
     assert f"{loser['expert']}@{loser['model']} failed" in text
