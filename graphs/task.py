@@ -43,9 +43,10 @@ from nodes.reflection import reflection
 from nodes.rewriting import rewriting
 from nodes.states import SubtaskState, TaskInput, TaskOutput, TaskState
 from nodes.subtask import subtask
+from nodes.wordings import Wordings
 
 graph = (
-    StateGraph(TaskState, input_schema=TaskInput, output_schema=TaskOutput)
+    StateGraph(TaskState, context_schema=Wordings, input_schema=TaskInput, output_schema=TaskOutput)
     .add_node("intake", intake)
     .add_node("pulse", pulse)
     .add_node("recall", recall)

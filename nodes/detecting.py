@@ -14,11 +14,17 @@ from nodes.states import ImprovementState
 @stage
 async def detecting(
     state: ImprovementState,
-) -> Command[Literal["investigating", "monitoring", "__end__"]]:
-    """Go to monitoring with an alarm, to investigating with anything else."""
+) -> Command[Literal["investigating", "monitoring", "approval", "__end__"]]:
+    """Go to monitoring with an alarm, to investigating with anything else.
+
+    What is proved already, such as a prompt that has won its trial, only waits for a person.
+    """
     order = Improvement.read(state["task"] | {"id": case.get().id})
     fresh: Any = {"task": order.as_json(), "opportunity": None, "change_id": None, "commit": None}
     fresh |= {"attempts": 0, "rebased": 0, "tried": 0, "status": "", "message": ""}
+    fresh |= {"brief": None}
+    if order.change is not None:
+        return Command(update=fresh | {"change_id": order.change}, goto="approval")
     found = await team.current().repairing.detect(order)
     if found is None:
         well = {"status": "nothing_to_repair", "message": "all is well: nothing to repair"}

@@ -18,11 +18,15 @@ async def testing(
     """Send a proved change to a person, or straight on if the person has approved these bytes."""
     order, change_id = Improvement.model_validate(state["task"]), str(state["change_id"])
     current = team.current()
+    row = await current.changing.find(change_id)
+    if row["kind"] == "prompt":
+        return await _prompt(change_id)
     verdict = await current.repairing.test(order, change_id, state["rebased"])
     tell("verdict", **verdict.as_json())
     is_approved = await current.changing.is_approved(change_id)
     if verdict.verdict != "refuse":
-        return Command(goto="deploying" if is_approved else "approval")
+        is_sure = is_approved or await current.changing.is_permitted(change_id)
+        return Command(goto="deploying" if is_sure else "approval")
     why = f"{verdict.rule}: {verdict.reason}"
     await current.changing.give_up(change_id, why)
     if is_approved or await current.changing.is_by_a_person(change_id):
@@ -31,3 +35,18 @@ async def testing(
         ended = {"status": "refused", "message": f"the gate refuses the change: {why}"}
         return Command(update=ended, goto="__end__")
     return Command(goto="improving")
+
+
+async def _prompt(
+    change_id: str,
+) -> Command[Literal["improving", "approval", "deploying", "__end__"]]:
+    """Send a prompt that the guards let pass to a person; another base ends what was proved."""
+    current = team.current()
+    verdict = await current.promoting.check(change_id)
+    tell("verdict", **verdict.as_json())
+    if verdict.verdict != "refuse":
+        is_approved = await current.changing.is_approved(change_id)
+        return Command(goto="deploying" if is_approved else "approval")
+    await current.changing.give_up(change_id, verdict.reason)
+    ended = {"status": "refused", "message": f"the prompt is refused: {verdict.reason}"}
+    return Command(update=ended, goto="__end__")

@@ -15,7 +15,7 @@ from typing import Any
 from agora import team
 from agora.app.runs import Runs
 from agora.app.takeover import ended, forget
-from agora.domain import tool_records
+from agora.domain import prompt_records, tool_records
 from agora.domain.contracts import Json
 from agora.domain.errors import AgoraError
 from agora.domain.settings import Settings
@@ -89,7 +89,7 @@ def limits(settings: Settings) -> dict[str, Any]:
         "acts": timedelta(days=settings.upkeep.acts_days),
         "history": timedelta(days=settings.upkeep.checkpoints_days),
         "news": 4 * timedelta(days=settings.scout.news_days),
-        "kept": sorted({*KINDS, *tool_records.KINDS}),
+        "kept": sorted({*KINDS, *tool_records.KINDS, *prompt_records.KINDS}),
     }
 
 

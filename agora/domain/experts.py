@@ -51,6 +51,8 @@ class Expert(Contract):
     domains: Domains = Field(min_length=1)  # name → words of a task that speak of it
     models: tuple[str, ...] = Field(min_length=1)  # local, cloud, names or globs; () if built in
     tools: tuple[str, ...] = ()  # names or globs
+    bids: bool = True  # False: works for the team itself, not for tasks
+    keeps: tuple[str, ...] = ()  # what every wording of its prompt must say, word for word
     description: str = Field(min_length=1)
     system: str = Field(min_length=1)
 
@@ -206,3 +208,8 @@ def _stems(text: str) -> list[str]:
 def _stem(word: str) -> str:
     stemmed: str = snowballstemmer.stemmer("english").stemWord(word)
     return stemmed
+
+
+def words_of(text: str) -> set[str]:
+    """Return the stems of the words of four letters and more: what a text is about."""
+    return {stem for stem in _stems(text) if len(stem) > 3}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -117,6 +117,7 @@ class MemorySettings(_Section):
     memories: int = Field(ge=0, le=20)
     memories_days: float = Field(gt=0)
     least_confidence: float = Field(ge=0, le=1)
+    also_keep: tuple[Literal["private", "tool_results"], ...] = ()
     judge_pairs: int = Field(ge=0, le=50)
     judge_s: float = Field(gt=0)
     embedder: str
@@ -167,6 +168,60 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
+    slow_s: float = Field(gt=0)
+    watch_h: float = Field(gt=0)
+    approval_h: float = Field(gt=0)
+    unused_days: float = Field(gt=0)
+    valuable: float = Field(ge=0)
+    replays: int = Field(ge=0)
+    probes: int = Field(ge=0)
+    archive_days: float = Field(gt=0)
+
+
+class McpServerSettings(_Section):
+    """An MCP server that a person vouches for: a URL, or a command that runs on this machine.
+
+    It brings its tools to the workspaces that match; `tags` say what they do, in its place.
+    """
+
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+    command: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = {}
+    workspaces: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("an MCP server has either a url or a command")
+        return self
+
+
+class ToolSettings(_Section):
+    """Tools from outside of a workspace's files: MCP servers by name, and seconds for a look."""
+
+    mcp: dict[str, McpServerSettings] = {}
+    look_s: float = Field(gt=0)
+
+
+class AlertSettings(_Section):
+    """Where alerts go beside the log, and how many; addresses may hold passwords."""
+
+    webhook_url: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str
+    mail_to: tuple[str, ...]
+    repeat_s: float = Field(ge=0)
+    per_hour: int = Field(ge=1)
+    timeout_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _knows_a_mailbox(self) -> Self:
+        if self.smtp_url and not self.mail_to:
+            raise ValueError("a mail server is set, and nobody to write to: alerts.mail_to")
+        return self
 
 
 class SandboxSettings(_Section):
@@ -190,7 +245,6 @@ class RoomSettings(_Section):
     evidence: bool
     asks_person: bool
     audits: bool
-    keep_s: float = Field(gt=0)
 
 
 class PlanSettings(_Section):
@@ -200,6 +254,30 @@ class PlanSettings(_Section):
     most_at_once: int = Field(ge=1, le=10)
     subtask_s: float = Field(gt=0)
     subtasks: int = Field(ge=2, le=50)
+    trial_share: float = Field(ge=0, le=1)
+    again_days: float = Field(gt=0)
+
+
+class LearningSettings(_Section):
+    """How prompts are searched and tried: calls of the student, USD, recorded tasks, days."""
+
+    search_calls: int = Field(ge=20)
+    search_usd: float = Field(ge=0)
+    search_tasks: int = Field(ge=12)
+    least_tasks: int = Field(ge=12)
+    trial_days: float = Field(gt=0)
+    judged_share: float = Field(ge=0, le=1)
+    judge_usd: float = Field(ge=0)
+
+
+class DistilSettings(_Section):
+    """Whether reasoning is asked for, and what a training set is made of."""
+
+    traces: bool
+    teachers: tuple[str, ...]
+    alike: float = Field(gt=0, le=1)
+    per_domain: float = Field(ge=1)
+    validation: float = Field(gt=0, lt=0.5)
 
 
 class StageSettings(_Section):
@@ -213,6 +291,73 @@ class WorkerSettings(_Section):
 
     concurrency: int = Field(ge=1, le=50)
     heartbeat_s: float = Field(gt=0)
+
+
+class RateSettings(_Section):
+    """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
+
+    action: str = "*"
+    subject: str = "*"
+    actor: str = "*"
+    per: Literal["", "tenant", "actor", "subject"] = ""
+    most: int = Field(ge=0)
+    every_s: float = Field(gt=0)
+
+
+class PolicySettings(_Section):
+    """Where policies are, and how often acts may be done."""
+
+    folder: Path | None = None
+    shipped: bool = True
+    rates: tuple[RateSettings, ...] = ()
+
+
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
+    the trace of a task is shown.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+    trace_url: str | None = Field(default=None, pattern="^https?://")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class CapabilitySettings(_Section):
+    """What may be there beside the core; one that is off does nothing, whatever its phase."""
+
+    pulse: bool
+    cache: bool
+    memories: bool
+    planning: bool
+    synthesis: bool
+    war_room: bool
+    scout: bool
+    prompts: bool
+    trials: bool
+    loop: bool
+    healing: bool
+    telemetry: bool
+
+
+class HealthSettings(_Section):
+    """How often is looked, what is too much, and how long measures are kept."""
+
+    every_s: float = Field(gt=0, le=20)
+    probe_s: float = Field(gt=0)
+    cpu_percent: float = Field(gt=0)
+    memory_percent: float = Field(gt=0, le=100)
+    process_mb: float = Field(gt=0)
+    disk_percent: float = Field(gt=0, le=100)
+    lag_s: float = Field(gt=0)
+    queue_jobs: int = Field(ge=1)
+    reserve_mb: int = Field(ge=0)
+    history_days: float = Field(gt=0)
 
 
 class Settings(_Section):
@@ -234,18 +379,29 @@ class Settings(_Section):
     upkeep: UpkeepSettings
     scout: ScoutSettings
     repair: RepairSettings
+    tools: ToolSettings
+    alerts: AlertSettings
     sandbox: SandboxSettings
     room: RoomSettings
     plan: PlanSettings
+    learning: LearningSettings
+    distil: DistilSettings
     stage: StageSettings
     worker: WorkerSettings
+    policy: PolicySettings
+    health: HealthSettings
+    capabilities: CapabilitySettings
+    serve: ServeSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
-        given = (*urls, self.openai.api_key, *plugged)
+        told = (self.alerts.webhook_url, self.alerts.smtp_url)
+        servers = self.tools.mcp.values()
+        carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
+        given = (*urls, self.openai.api_key, self.serve.token, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

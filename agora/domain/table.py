@@ -27,6 +27,18 @@ def counted(row: Json, domain: str, right: bool, tokens: int) -> Json:
     return row | _plus(row, right, tokens) | {"cells": cells}
 
 
+def turned(row: Json, domain: str, right: bool) -> Json:
+    """Return a row in which one outcome was judged otherwise later on; `right` is what holds."""
+    cell = row["cells"].get(domain, BLANK)
+    cells = row["cells"] | {domain: cell | _turned(cell, right)}
+    return row | _turned(row, right) | {"cells": cells}
+
+
+def _turned(counts: Json, right: bool) -> Json:
+    one = min(1, counts["wrong" if right else "right"]) * (1 if right else -1)
+    return {"right": counts["right"] + one, "wrong": counts["wrong"] - one}
+
+
 def _plus(counts: Json, right: bool, tokens: int) -> Json:
     return {
         "right": counts["right"] + right,

@@ -4,27 +4,34 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from agora.domain import commits
 from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
-from agora.domain.errors import RefusedError, UsageError
+from agora.domain.errors import BaseMovedError, RefusedError, UsageError
 from agora.team.acting import Acting, case, standing_alone
+from agora.team.subjects import Subject
 from agora.team.watching import Watching
 from memory import changes, events
 from memory.database import Database, Row
 
 APPLY = "apply_change"
+RULE = "policy"
+"""Who approves what the policies let through without a person."""
+EXPIRY = "expiry"
+"""Who rejects a change that nobody has answered in time."""
 
 
 @dataclass(frozen=True)
 class Changing:
-    """Changes of workspaces, through the ledger."""
+    """Changes of every kind, through the ledger; `subjects` knows how each kind is applied."""
 
     database: Database
     acting: Acting
     watching: Watching
+    subjects: Mapping[str, Subject]
 
     async def commit_files(self, workspace: str, files: Mapping[str, str], message: str) -> str:
         """Commit files for a person, outside of any change; return the commit."""
@@ -109,7 +116,9 @@ class Changing:
         async with self.database.transaction() as connection:
             await changes.move(connection, change_id, status, "proposed", "waiting")
         if counts == "reject":
-            await self._close_opportunity(row, "rejected")
+            said = await self.answered(change_id)
+            is_late = said is not None and said["by"] == EXPIRY
+            await self._close_opportunity(row, "expired" if is_late else "rejected")
         return counts
 
     async def answer(self, approval: Approval, diff: str | None = None) -> None:
@@ -117,13 +126,51 @@ class Changing:
         async with self.database.transaction() as connection:
             is_first = await changes.answer(connection, approval, diff)
         if is_first:
-            await self.acting.record(
-                "approve_change",
-                f"{approval.change_id} {approval.digest}",
-                approval.type,
-                actor=approval.by,
-                reasons=[approval.reason] if approval.reason else [],
+            await self._log(approval)
+
+    async def _log(self, said: Approval) -> int:
+        """Append an answer to the signed log, and keep its place there; return it."""
+        entry = await self.acting.record(
+            "approve_change",
+            f"{said.change_id} {said.digest}",
+            said.type,
+            actor=said.by,
+            reasons=[said.reason] if said.reason else [],
+        )
+        async with self.database.transaction() as connection:
+            await changes.logged(connection, said.change_id, entry["seq"])
+        return int(entry["seq"])
+
+    async def is_permitted(self, change_id: str) -> bool:
+        """Return whether a policy approves the change in a person's place, and let it do so.
+
+        The shipped policies permit nothing of the kind.
+        """
+        row = await self.find(change_id)
+        act = Act(kind="approve_change", subject=row["subject"], facts=_facts(row))
+        said = self.acting.policy.decide(act)
+        if not said.is_allowed:
+            return False
+        why = "; ".join(said.reasons)
+        await self.answer(
+            Approval(
+                change_id=change_id, type="approve", digest=row["digest"], by="policy", reason=why
             )
+        )
+        if await self.is_approved(change_id):
+            async with self.database.transaction() as connection:
+                await changes.move(connection, change_id, "approved", "proposed", "waiting")
+            return True
+        return False
+
+    async def unwanted(self, workspace: str) -> set[str]:
+        """Return the digests of diffs that were rejected or taken back: none is proposed again."""
+        async with self.database.transaction() as connection:
+            return await changes.unwanted(connection, workspace)
+
+    async def late(self, now: datetime, after: timedelta) -> list[Row]:
+        """Return the changes that have waited for an answer for longer than that."""
+        return [row for row in await self.waiting() if now - _at(row) > after]
 
     async def is_approved(self, change_id: str) -> bool:
         """Return whether a person has said yes to exactly this diff."""
@@ -178,7 +225,7 @@ class Changing:
     async def rebase(self, change_id: str) -> None:
         """Put a change onto what the workspace is now; its diff stays as it was approved."""
         row = await self.find(change_id)
-        head = await asyncio.to_thread(commits.head, row["workspace"])
+        head = await self.subjects[row["kind"]].head(row["workspace"])
         async with self.database.transaction() as connection:
             await changes.rebase(connection, change_id, head)
 
@@ -195,32 +242,50 @@ class Changing:
         Raises BaseMovedError or DirtyWorkspaceError, and then has touched nothing.
         """
         await self._refuse_unapproved(change)
-        act = Act(kind="commit", subject=f"{change.workspace} {change.id} {change.digest}")
+        change = await self._signed(change)
+        subject = self.subjects[change.kind]
+        # A remedy asks nobody, and what a rule has approved is nobody's yes.
+        said = await self.answered(change.id)
+        is_approved = bool(change.takes_back or (said and said["by"] != RULE))
+        act = Act(
+            kind=subject.act,
+            subject=f"{change.workspace} {change.id} {change.digest}",
+            facts={"is_approved": is_approved},
+        )
         result = await self.acting.perform(
-            act,
-            lambda: asyncio.to_thread(_commit, change),
-            lambda: asyncio.to_thread(_finish, change),
+            act, lambda: subject.apply(change), lambda: subject.finish(change)
         )
         await self._note(change, result["commit"], baseline)
         return str(result["commit"])
 
     async def _refuse_unapproved(self, change: Change) -> None:
-        if change.kind != "revert" and not await self._has_yes(change):
+        if not change.takes_back and not await self._has_yes(change):
             raise RefusedError(
                 f"change {change.id} has no approval for exactly this diff",
                 f"agora approvals show {change.id}",
             )
 
+    async def _signed(self, change: Change) -> Change:
+        """Return the change with who has approved it, and where the signed log says so."""
+        said = await self.answered(change.id)
+        if change.takes_back or said is None:
+            return change
+        names = ("change_id", "digest", "type", "by", "reason")
+        decision = said["decision"] or await self._log(
+            Approval.model_validate({name: said[name] for name in names})
+        )
+        return change.but(approved_by=said["by"], decision=decision)
+
     async def _note(self, change: Change, commit: str, baseline: float | None) -> None:
         """Store the commit, and tell the folds once that what they count has changed."""
         told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
-        told |= {"commit": commit, "baseline": baseline}
-        kind = "change.reverted" if change.kind == "revert" else "change.applied"
+        told |= {"commit": commit, "baseline": baseline} | self.watching.window()
+        kind = "change.reverted" if change.takes_back else "change.applied"
         async with self.database.transaction() as connection:
             if await changes.applied(connection, change.id, commit):
                 await events.publish(connection, case.get().correlation_id, kind, told)
 
-    async def take_back(self, change_id: str, at: str) -> str:
+    async def take_back(self, change_id: str, at: str, why: str = "") -> str:
         """Apply the reverse of an applied change on top of what is there now; return the commit."""
         row = await self.find(change_id)
         if not row["commit"]:
@@ -229,25 +294,44 @@ class Changing:
         async with self.database.transaction() as connection:
             known = await changes.find(connection, reverse_id)
         # Proposed once: a repeated node must build the same commit, whatever came after it.
-        reverse = changes.change_of(known) if known else await self._reverse(row, reverse_id, at)
-        commit = await self.apply(reverse)
+        reverse = (
+            changes.change_of(known) if known else await self._reverse(row, reverse_id, at, why)
+        )
+        try:
+            commit = await self.apply(reverse)
+        except BaseMovedError:
+            await self.rebase(reverse_id)
+            commit = await self.apply(changes.change_of(await self.find(reverse_id)))
         async with self.database.transaction() as connection:
             await changes.move(connection, change_id, "reverted", "applied")
         return commit
 
-    async def _reverse(self, row: Row, reverse_id: str, at: str) -> Change:
-        workspace = row["workspace"]
+    async def roll_back(self, change_id: str, at: str) -> str:
+        """Take a change back because a person wants it; return the commit; raise UsageError."""
+        row = await self.find(change_id)
+        if row["status"] != "applied":
+            said = f"change {change_id} is {row['status']}: there is nothing to take back"
+            raise UsageError(said, "agora approvals list")
+        # One case for ever: a command that was killed is finished, and not done again.
+        with standing_alone(f"rollback-{change_id}", "rollback"):
+            commit = await self.take_back(change_id, at)
+        await self.acting.record("roll_back", change_id, "allow", actor="operator")
+        return commit
+
+    async def _reverse(self, row: Row, reverse_id: str, at: str, why: str) -> Change:
+        subject, workspace = self.subjects[row["kind"]], row["workspace"]
         reverse = Change(
             id=reverse_id,
-            kind="revert",
+            kind=row["kind"],
+            takes_back=row["id"],
             subject=row["subject"],
             workspace=workspace,
-            base=await asyncio.to_thread(commits.head, workspace),
-            diff=await asyncio.to_thread(commits.reversal, workspace, row["commit"]),
+            base=await subject.head(workspace),
+            diff=await subject.reversal(workspace, row["commit"]),
             at=at,
-            title=f"Revert: {row['title'] or row['subject']}",
+            title=f"Revert: {why or row['title'] or row['subject']}",
         )
-        await self.propose(reverse, None, {"takes_back": row["id"]})
+        await self.propose(reverse, None, {})
         return reverse
 
 
@@ -258,19 +342,15 @@ def _edited_diff(decision: Json) -> str | None:
     return str(arguments.get("diff") or "")
 
 
-def _commit(change: Change) -> ActOutcome:
-    sha = commits.build(change)
-    commits.refuse_dirty(change, sha)
-    commits.move_branch(change, sha)
-    commits.bring_up(change, sha)
-    return ActOutcome(result={"commit": sha})
+def _facts(row: Row) -> Json:
+    """Return what a policy may ask about a change."""
+    changed = [line for line in row["diff"].splitlines() if line[:1] in ("+", "-")]
+    lines = [line for line in changed if line[:4] not in ("+++ ", "--- ")]
+    verdict = (row["evidence"].get("verdict") or {}).get("verdict", "")
+    told = {"change": row["kind"], "workspace": row["workspace"], "verdict": verdict}
+    return told | {"lines": len(lines)}
 
 
-def _finish(change: Change) -> ActOutcome | None:
-    """Look whether a dead holder's commit took effect, and bring up what it left behind."""
-    commits.remove_stale_locks(change.workspace)
-    sha = commits.build(change)
-    if not commits.contains(change, sha):
-        return None
-    commits.bring_up(change, sha)
-    return ActOutcome(result={"commit": sha})
+def _at(row: Row) -> datetime:
+    at = datetime.fromisoformat(row["at"])
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

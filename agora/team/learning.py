@@ -4,18 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agora.domain import difficulty, pulse, standings
-from agora.domain.contracts import AgentOutcome, AgentTask, Award, Bid, Json, Opportunity
-from agora.domain.sequential import FLOOR, FLOOR_OUTCOMES
+from agora.domain import difficulty, labels, prompt_records
+from agora.domain.contracts import AgentOutcome, AgentTask, Award, Json, Opportunity
+from agora.domain.judgements import PASSED, Judgement
 from agora.domain.settings import Settings
+from agora.team.assessing import about
 from agora.team.market import Market
+from agora.team.promoting import Promoting
 from agora.team.recalling import Recalling
 from agora.team.remembering import Remembering
+from agora.team.trying import may_be_repeated
 from agora.team.watching import Watching
-from memory import acts, events, tasks
-from memory.database import Database
+from memory import acts, beside, events, folds, prompts, tasks, works
+from memory.database import Database, Rows
 
-ABOUT = 80  # characters of a task's text that the stream may carry
+FOLD = "prompt_records"
 
 
 @dataclass
@@ -28,44 +31,72 @@ class Learning:
     recalling: Recalling
     remembering: Remembering
     watching: Watching
+    promoting: Promoting
 
     async def close(
         self, task: AgentTask, outcome: AgentOutcome, state: Mapping[str, Any]
     ) -> AgentOutcome:
         """Store how a task turned out and tell the stream, once; keep a good answer."""
+        judged: list[tuple[Json, Json]] = []
         async with self.database.transaction() as connection:
             parts = [part["id"] for part in (state.get("parts") or {}).values()]
             spent = await acts.spent(connection, task.id, *parts)
             outcome = outcome.but(**spent)
             is_first = await tasks.close(connection, task.id, outcome)
             if is_first:
-                for judged in self._judged(task, outcome, state):
-                    await events.publish(connection, task.id, "outcome.judged", judged)
+                judged = self._judged(task, outcome, state)
+                for told, done in judged:
+                    await events.publish(connection, task.id, "outcome.judged", told)
+                    await _keep(connection, task, told, done)
         if state.get("is_alone", True):
             await self.recalling.keep(task, outcome)
         if is_first:
             await self.remembering.note(task, outcome, state.get("tried") or ())
+            await self._prove(task, judged, state)
         return outcome
+
+    async def _prove(
+        self, task: AgentTask, judged: Sequence[tuple[Json, Json]], state: Mapping[str, Any]
+    ) -> None:
+        """Let candidates on trial do the task too, and count it for what was promoted."""
+        for told, done in judged:
+            if told["prompt"] is None or told["right"] is None:
+                continue
+            expert = told["bidder"].partition("@")[0]
+            if may_be_repeated(task, done["outcome"]):
+                context = dict(state["context"])
+                row = [task.id, told["bidder"], told["prompt"], context, done["award"]]
+                async with self.database.autocommit() as connection:
+                    await beside.take(connection, *row)
+            if self.market.prompting.is_promoted(expert):
+                await self.promoting.watch(expert, told["prompt"], task.id, told["right"])
 
     def _judged(
         self, task: AgentTask, outcome: AgentOutcome, state: Mapping[str, Any]
-    ) -> list[Json]:
-        """Return one event for each expert that has worked on the task."""
-        plan, tried, award = (state.get(key) for key in ("plan", "tried", "award"))
-        heard = [one for one in tried or () if one["outcome"]["status"] != "refused"]
-        told = [self._event(task, plan, one["award"], one["outcome"]) for one in heard]
+    ) -> list[tuple[Json, Json]]:
+        """Return one event for each expert that has worked on the task, and what it has done."""
+        tried, award = state.get("tried") or (), state.get("award")
+        done = [one for one in tried if one["outcome"]["status"] != "refused"]
         if outcome.status == "answered" and award and not outcome.cached:
             if outcome.expert == award["winner"]["expert"]:
-                told.append(self._event(task, plan, award, outcome.as_json()))
-        return told
+                done.append({"award": award, "outcome": outcome.as_json()})
+        versions = (state.get("context") or {}).get("prompt_versions", {})
+        return [(self._event(task, state.get("plan"), one, versions), one) for one in done]
 
-    def _event(self, task: AgentTask, plan: Any, award: Json, outcome: Json) -> Json:
-        sold = Award.model_validate(award)
+    def _event(self, task: AgentTask, plan: Any, done: Json, versions: Mapping[str, int]) -> Json:
+        sold, outcome = Award.model_validate(done["award"]), done["outcome"]
         mix: dict[str, float] = plan["mix"]
+        carried = labels.joined(task.labels, outcome["labels"])
         return {
+            "tenant": task.tenant,
             "bidder": sold.winner.name,
             "domain": max(mix, key=mix.__getitem__),
             "right": _is_right(outcome),
+            "source": "validator",
+            "weight": PASSED if outcome["status"] == "answered" else 1.0,
+            "prompt": versions.get(sold.winner.expert) if sold.winner.model else None,
+            "task_id": task.id,
+            "error": outcome["error"] or "",
             "tokens_out": outcome["tokens_out"],
             "latency_s": outcome["latency_s"],
             "cost_usd": outcome["cost_usd"],
@@ -77,18 +108,25 @@ class Learning:
             "fault": outcome["fault"] if outcome["is_unhealthy"] else None,
             "opens_breaker": outcome["opens_breaker"],
             "at_s": self.market.clock().timestamp(),
-            "about": "" if pulse.is_secret(task.labels) else task.text[:ABOUT],
+            "about": about(task.but(labels=carried)),
             "labels": list(task.labels),
         }
 
     async def dropped(self, tried: Sequence[Json], outcome: AgentOutcome) -> list[Json]:
         """Return the experts of this task whose success has dropped, with the evidence."""
-        names = {_bid(one["award"]["winner"]).name for one in tried}
+        names = {one["award"]["winner"]["expert"] for one in tried}
         if not names:
             return []  # nobody has failed at it, so nobody's success has gone down
-        state = await self.market.standings()
-        found = [_drop(name, *standings.tally(state, name)) for name in sorted(names)]
-        return [one for one in found if one]
+        return [one for one in await self.drops() if one["expert"] in names]
+
+    async def drops(self) -> list[Json]:
+        """Return all experts whose prompt in production has dropped, with the evidence."""
+        async with self.database.transaction() as connection:
+            records = await folds.advance(
+                connection, FOLD, prompt_records.KINDS, prompt_records.step
+            )
+            production = await prompts.production(connection)
+        return prompt_records.drops(records, production)
 
     async def open_prompt(self, drop: Json) -> None:
         """Open the opportunity to rewrite an expert's prompt."""
@@ -101,25 +139,31 @@ class Learning:
         )
         await self.watching.open_one(found)
 
+    async def watch(self) -> None:
+        """Open what has dropped, and take back what has: a person's word comes after the task."""
+        async with self.database.autocommit() as connection:
+            turned = await works.turned(connection)
+        for one in turned:
+            await self.promoting.watch(
+                one["expert"], one["prompt"], one["task_id"], one["is_right"]
+            )
+        for drop in await self.drops():
+            await self.open_prompt(drop)
+
+
+async def _keep(connection: Rows, task: AgentTask, told: Json, done: Json) -> None:
+    """Keep what an expert has made of the task, and what the validator says of it."""
+    if told["right"] is None:
+        return
+    said = Judgement(source="validator", is_right=told["right"], reason=told["error"])
+    work = [told["prompt"], told["domain"], done["outcome"]["answer"], told["error"]]
+    await works.add(connection, task.id, told["bidder"], *work)
+    await works.say(connection, task.id, told["bidder"], said)
+    await works.settle(connection, task.id, told["bidder"], told["right"])
+
 
 def _is_right(outcome: Json) -> bool | None:
     """Return the judgement; None where the expert was never heard."""
     if outcome["status"] == "refused" or outcome["fault"]:
         return None
     return bool(outcome["status"] == "answered")
-
-
-def _bid(bid: Json) -> Bid:
-    return Bid.model_validate(bid)
-
-
-def _drop(name: str, right: int, outcomes: int, is_fallen: bool) -> Json | None:
-    success = right / outcomes if outcomes else 1.0
-    if not is_fallen and (outcomes < FLOOR_OUTCOMES or success >= FLOOR):
-        return None
-    return {
-        "expert": name.partition("@")[0],
-        "bidder": name,
-        "success": success,
-        "outcomes": outcomes,
-    }

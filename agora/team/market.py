@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-import prompts
 from agora.domain import auction, difficulty, experts, standings
 from agora.domain.auction import Ask, Auction, Offer, Stakes, Terms
 from agora.domain.contracts import AgentOutcome, AgentTask, Json
@@ -19,11 +18,12 @@ from agora.domain.settings import Settings
 from agora.team.admission import Admission, Refusal, View, sent_to
 from agora.team.clocks import Clock
 from agora.team.library import Library
-from memory import acts, folds
+from agora.team.prompting import Prompting, declared
+from memory import acts, folds, trials
 from memory.database import Database, Rows
 from memory.folds import Fold
 
-FOLD, KINDS = "standings", ["outcome.judged"]
+FOLD, KINDS = "standings", ["outcome.judged", standings.CORRECTED, standings.WEIGHED]
 DISCOVERED_S = 60.0
 """How long the servers' lists of models are taken as they were, in seconds."""
 EXPECTED_TOKENS = 200.0
@@ -60,6 +60,7 @@ class Market:
     database: Database
     admission: Admission
     library: Library
+    prompting: Prompting
     clock: Clock
     _known: Fold | None = field(default=None, init=False)
     _found: Discovered | None = field(default=None, init=False)
@@ -75,8 +76,8 @@ class Market:
             return self._found
 
     def experts(self) -> list[Expert]:
-        """Return all experts: those of prompts/experts, and those that are built in."""
-        return [*declared(), *BUILT_IN]
+        """Return all who bid: those of prompts/experts as they are now, and the built-in ones."""
+        return [*(one for one in self.prompting.experts() if one.bids), *BUILT_IN]
 
     async def bidders(self) -> list[Bidder]:
         """Return every expert on every model that it admits, and the built-in ones."""
@@ -178,7 +179,7 @@ class Market:
         shared, own = self.admission.all_budgets(task)
         async with self.database.autocommit() as connection:
             busy, left = await acts.outlook(connection, [b.name for b in (*shared, *own.values())])
-            state = await self._folded(connection)
+            state, unproved = await self._folded(connection), await trials.unproved(connection)
         ask = Ask(
             plan["mix"],
             Stakes(rules.value_usd(plan["mix"]), rules.auction.second_usd),
@@ -189,7 +190,8 @@ class Market:
             is_again=bool(tried),
         )
         too_small = await self._overflowed(task, tried)
-        return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
+        lost = _lost(tried)
+        return View(task, rules, shared, own, ask, state, busy, left, *lost, unproved, too_small)
 
     async def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
         """Return the largest context that was too small; a short task says nothing of contexts."""
@@ -260,15 +262,6 @@ def _terms(bidder: Bidder, view: View, barred: tuple[str, ...]) -> Terms:
         queue_s=queue_s,
         load=load,
         barred=barred,
-    )
-
-
-@cache
-def declared() -> tuple[Expert, ...]:
-    """Return the experts that prompts/experts declares."""
-    return tuple(
-        experts.parse(f"prompts/experts/{one.name}.md", one.name, one.matter, one.body)
-        for one in prompts.load_all("experts")
     )
 
 

@@ -10,12 +10,15 @@ from typing import Any
 from agora.domain import questions, recollection
 from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import UsageError
+from agora.domain.judgements import Judgement
+from agora.domain.labels import INJECTED, PRIVATE, UNTRUSTED
 from agora.domain.recollection import ALIKE, HIGH, NEAR, Word
 from agora.domain.settings import Settings
+from agora.team.assessing import say
 from agora.team.indexing import SILENT, Indexing
 from agora.team.market import Market
 from agora.team.recalling import Recalling
-from memory import events, feedback, memories, tasks
+from memory import events, feedback, memories, tasks, works
 from memory.database import Database, Row, Rows
 from memory.memories import Memory
 
@@ -71,10 +74,11 @@ class Remembering:
                 await memories.remember(connection, one, life)
             await memories.move(connection, task.id, is_good, BY_OUTCOME)
 
-    async def hear(self, task_id: str, word: Word, comment: str) -> int:
-        """Take what a person says of an answer; return how many answers it has cost.
+    async def hear(self, task_id: str, word: Word, comment: str, answer: str | None = None) -> int:
+        """Take what a person says of an answer, and what would have been right.
 
-        A bad one is forgotten, and its question is never again taken for the other one.
+        Return how many answers it has cost: a bad one is forgotten, and its question is never
+        again taken for the other one.
         """
         async with self.database.transaction() as connection:
             known = await tasks.find(connection, task_id)
@@ -85,8 +89,24 @@ class Remembering:
             told = {"task_id": task_id, "word": word, "comment": comment}
             await events.publish(connection, task_id, "feedback.given", told)
             await memories.move(connection, task_id, word == "good", BY_PERSON, own=True)
-            await memories.remember(connection, _of_a_person(task, word, comment), None)
+            said = comment if answer is None else f"{comment} right is: {answer}".strip()
+            await memories.remember(connection, _of_a_person(task, word, said), None)
+            if bidder := await works.answered_by(connection, task_id):
+                judged = Judgement(
+                    source="person", is_right=word == "good", reason=comment, answer=answer
+                )
+                await say(connection, task, bidder, judged)
         return await self.recalling.reject(task_id) if word == "bad" else 0
+
+    async def reflect(self, task: AgentTask, bidder: str, why: str) -> None:
+        """Remember what was wrong with an answer, and what would be better."""
+        about, by = _short(task.text, ABOUT), bidder.partition("@")[0]
+        labels = tuple(sorted({"private", "untrusted"} & set(task.labels)))
+        text = f"{about} — {by} was wrong: {_short(why, SAID)}"
+        made = Memory(task.tenant, "reflection", text, task.id, labels)
+        life = timedelta(days=self.settings.memory.memories_days)
+        async with self.database.transaction() as connection:
+            await memories.remember(connection, made, life)
 
     async def upkeep(self) -> Json:
         """Remove, merge and put aside; return how many of each. An upkeep step."""
@@ -179,7 +199,7 @@ def _memories(
     task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
 ) -> list[Memory]:
     about, by = _short(task.text, ABOUT), outcome.expert or "nobody"
-    labels = tuple(sorted({"private", "untrusted"} & set(task.labels)))
+    labels = _labels(task, outcome)
 
     def memory(kind: str, text: str) -> Memory:
         return Memory(task.tenant, kind, text, task.id, labels)
@@ -198,6 +218,13 @@ def _memories(
         said = f"failed: {_short(call.error, SAID)}" if call.error else "worked"
         made.append(memory("tool", f"{about} — tool {call.name} {said} ({call.latency_s:.1f} s)"))
     return made
+
+
+def _labels(task: AgentTask, outcome: AgentOutcome) -> tuple[str, ...]:
+    """Return under which labels an outcome is remembered; what has read orders is not trusted."""
+    known = {*task.labels, *(one for one in outcome.labels if one != UNTRUSTED)}
+    known |= {UNTRUSTED} if INJECTED in known else set()
+    return tuple(sorted({PRIVATE, UNTRUSTED} & known))
 
 
 def _of_a_person(task: AgentTask, word: str, comment: str) -> Memory:

@@ -9,7 +9,7 @@ QUESTION = "What is six by seven?"
 
 async def judge(staff: Staff, bidder: str, *outcomes: bool) -> None:
     """Tell the stream of earlier outcomes."""
-    told: dict[str, Any] = {"bidder": bidder, "domain": "software", "tokens_out": 9}
+    told: dict[str, Any] = {"bidder": bidder, "domain": "software", "tokens_out": 9, "prompt": 1}
     async with staff.team.database.transaction() as connection:
         for right in outcomes:
             body = told | {"right": right, "latency_s": 0.1, "cost_usd": 0.0, "fault": None}

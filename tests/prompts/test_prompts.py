@@ -50,8 +50,14 @@ def test_all_shipped_prompts_can_be_filled() -> None:
 
 def test_the_shipped_experts_are_of_different_departments() -> None:
     experts = prompts.load_all("experts")
-    assert [expert.name for expert in experts] == ["engineer", "generalist", "researcher", "risk"]
-    assert len({expert.matter["department"] for expert in experts}) == 4
+    assert [expert.name for expert in experts] == [
+        "architect",
+        "engineer",
+        "generalist",
+        "researcher",
+        "risk",
+    ]
+    assert len({expert.matter["department"] for expert in experts}) == 5
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_a_reversal_takes_a_commit_back(change: Change) -> None:
     sha = apply(change)
     back = change.but(
         id="c1r",
-        kind="revert",
+        takes_back="c1",
         base=sha,
         diff=commits.reversal(change.workspace, sha),
     )

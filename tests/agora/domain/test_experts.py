@@ -41,7 +41,13 @@ def test_an_expert_is_what_its_file_declares() -> None:
 
 
 def test_the_shipped_experts_can_be_read() -> None:
-    assert {one.department for one in shipped()} == {"ML", "Strategy", "Knowledge", "Risk"}
+    assert {one.department for one in shipped()} == {
+        "ML",
+        "Strategy",
+        "Knowledge",
+        "Risk",
+        "Learning",
+    }
 
 
 @pytest.mark.parametrize(

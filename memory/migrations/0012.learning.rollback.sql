@@ -1,0 +1,1 @@
+DROP TABLE rewrites, beside, judgements, works, prompt_moves, channels, prompts;
