@@ -157,14 +157,16 @@ async def repairs_of(site: Site) -> None:
         site.books.repairs[str(root)] = str(state["values"].get("status") or state["is"])
 
 
-async def measure(seed: int, kills: int, servers: int, workers: int) -> dict[str, Any]:
-    """Kill, and count."""
+async def measure(
+    seed: int, kills: int, servers: int, workers: int, pause_s: float = PAUSE_S
+) -> dict[str, Any]:
+    """Kill at random moments, on average so many seconds apart, and count."""
     async with site_of(seed, servers, workers) as (site, url):
         clients = [asyncio.create_task(tasks_of(site, number)) for number in range(CLIENTS)]
         clients.append(asyncio.create_task(repairs_of(site)))
         begun = time.monotonic()
         for number in range(kills):
-            await asyncio.sleep(site.chance.uniform(0, 2 * PAUSE_S))
+            await asyncio.sleep(site.chance.uniform(0, 2 * pause_s))
             await site.kill()
             done = sum(status == "answered" for status in site.books.tasks.values())
             print(

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -179,8 +179,11 @@ def _held_mb(one: Server, folder: Path) -> float:
     postmaster = int((folder / "home/postgres/postmaster.pid").read_text().split()[0])
     front, back = psutil.Process(one.running.pid), psutil.Process(postmaster)
     ours = [process.memory_info().rss for process in (front, *front.children(recursive=True))]
-    shared = [process.memory_full_info().pss for process in (back, *back.children())]
-    return float(sum(ours) + sum(shared)) / 2**20
+    shared = 0
+    for process in (back, *back.children()):
+        with suppress(psutil.NoSuchProcess):  # a connection that has ended
+            shared += process.memory_full_info().pss
+    return float(sum(ours) + shared) / 2**20
 
 
 async def main(seed: int, seconds: float, tasks: int) -> dict[str, Any]:
