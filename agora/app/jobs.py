@@ -6,7 +6,7 @@ A job may be done again after a crash, and by two workers at once: what it does 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,18 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
-from agora.app import learning
+from agora.app import audits, deciding, learning
 from agora.app.loops import cycle
 from agora.app.lost import announce_lost
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
+from agora.app.vigil import Vigil
+from agora.domain.errors import ClaimHeldError
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
-from memory.database import heed_cancellation
+from agora.team.telemetry import told_of_job
+from memory.database import end, heed_cancellation
 from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
@@ -86,6 +89,18 @@ async def go_on(runs: Runs, thread_id: str) -> None:
     await take_over(runs.graphs, thread_id)
 
 
+async def heed_answers(runs: Runs) -> None:
+    """Put each change in line that a person has answered while nobody could go on."""
+    for change_id in await deciding.left_behind():
+        await later("answer", f"answer {change_id}", change_id=change_id)
+
+
+async def answer(runs: Runs, change_id: str) -> None:
+    """Go on with the run that has got its answer; it is left alone if somebody was quicker."""
+    with suppress(ClaimHeldError):
+        await deciding.go_on(runs, change_id)
+
+
 async def retry_stalled(runs: Runs) -> None:
     """Put back in line what killed workers have left, unless it has killed too many."""
     silent_s = STALLED_BEATS * team.current().settings.worker.heartbeat_s
@@ -98,6 +113,12 @@ async def retry_stalled(runs: Runs) -> None:
         except UniqueViolation:
             pass  # the same stands in line already
         await app.job_manager.finish_job(left, Status.FAILED, delete_job=False)
+
+
+async def _may(name: str) -> bool:
+    """Return whether a capability is on, as it stands in the database now."""
+    await team.current().capabilities.read()
+    return team.current().capabilities.has(name)
 
 
 async def index(runs: Runs) -> None:
@@ -114,18 +135,24 @@ async def index(runs: Runs) -> None:
 
 async def compare(runs: Runs) -> None:
     """Do some ended tasks another way, too, as far as trials ask for it."""
+    if not await _may("trials"):
+        return
     if pairs := await team.current().comparing.run():
         log.info("ways are compared", pairs=pairs)
 
 
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
+    if not await _may("scout"):
+        return
     told = await team.current().scouting.scout()
     log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
 
 
 async def learn(runs: Runs) -> None:
     """Go on with trials of prompts, and put in line whose prompt is to be rewritten."""
+    if not await _may("prompts"):
+        return
     for expert in await learning.go_on(runs):
         await later("rewrite", f"rewrite {expert}", expert=expert)
 
@@ -136,6 +163,8 @@ periodic("learn", "* * * * * 45", learn)
 
 async def begin_cycles(runs: Runs) -> None:
     """Put each loop in line whose next cycle is due."""
+    if not await _may("loop"):
+        return
     for loop_id in await team.current().looping.due():
         await later("loop_cycle", f"cycle of loop {loop_id}", loop_id=loop_id)
 
@@ -152,10 +181,13 @@ async def alert_again(runs: Runs) -> None:
 
 
 job("go_on", go_on)
+job("answer", answer)
 job("loop_cycle", loop_cycle)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
+periodic("heed_answers", "* * * * * */5", heed_answers)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
+periodic("audit", "23 5 * * *", audits.recur)
 periodic("index", "* * * * * 30", index)
 periodic("compare", "*/2 * * * *", compare)
 periodic("loops", "* * * * * */5", begin_cycles)
@@ -191,9 +223,10 @@ class Tally:
 
     async def __call__(self, work: Any, context: JobContext, worker: Any) -> Any:
         """Do one job, and count and log how it went."""
-        begun = time.monotonic()
+        begun, name = time.monotonic(), context.job.task_name
         try:
-            result = await work()
+            with told_of_job(name, context.job.id):
+                result = await work()
         except Exception as error:
             self.failed += 1
             log.error("a job has failed", job=context.job.task_name, error=str(error))
@@ -208,6 +241,7 @@ async def work(runs: Runs, concurrency: int, tally: Tally) -> None:
     """Do jobs, and what goes on all the time, until cancelled; jobs that run may still end."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_ever(lambda: _work(runs, concurrency, tally), "jobs"))
+        group.create_task(_ever(Vigil.of(team.current(), runs).run, "health"))
         for name, going_on in always():
             group.create_task(_ever(going_on, name))
 
@@ -216,10 +250,31 @@ def always() -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
     """Return what goes on all the time; of all workers one does it, and the others stand by."""
     stream = team.current().stream
     found: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]
-    found = [("pulse", team.current().pulsing.run)]
+    found = [("pulse", lambda: _while_on("pulse", team.current().pulsing.run))]
     if isinstance(stream.delivery, RedisStreams):
         found.append(("relay", Relaying(stream, stream.delivery).run))
     return found
+
+
+async def _while_on(name: str, going_on: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Go on for as long as a capability is on; wait where it is not."""
+    capabilities, doing = team.current().capabilities, None
+    try:
+        while True:
+            await capabilities.read()
+            if doing is None and capabilities.has(name):
+                doing = asyncio.create_task(going_on())
+            elif doing and not capabilities.has(name):
+                await end(doing)
+                doing = None
+            heed_cancellation()
+            if doing and (await asyncio.wait({doing}, timeout=AGAIN_S))[0]:
+                return doing.result()
+            if doing is None:
+                await asyncio.sleep(AGAIN_S)
+    finally:
+        if doing:
+            await end(doing)
 
 
 async def _ever(going_on: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:

@@ -117,6 +117,7 @@ class AgentOutcome(Contract):
     is_unhealthy: bool = False  # the fault counts against the server
     hint: str = ""  # which setting would help, where nobody could do it
     cached: bool = False
+    labels: tuple[str, ...] = ()  # what the run has taken on while it read
     reasoning_trace: str | None = None
 
 
@@ -168,6 +169,7 @@ class Vote(Contract):
     confidence: float = Field(default=0.0, ge=0, le=1)
     argument: str = ""  # shown to others without its name
     quotes: tuple[str, ...] = ()  # of the documents, word for word
+    verified_by: str = ""  # the tool that says that the answer holds
     weight: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0
@@ -206,6 +208,7 @@ class Opportunity(Contract):
         "unused_tool",
         "alarm",
         "prompt",
+        "incident",
     ]
     subject: str
     priority: Literal["high", "medium", "low"] = "medium"
@@ -314,6 +317,9 @@ ActKind = Literal[
     "read_feed",
     "run_tests",
     "commit",
+    "keep_answer",  # to be served again
+    "spend",  # asked beside any act that costs money
+    "promote",  # a capability or a model goes live
     "discover",
     "rewrite_prompt",
     "promote_prompt",
@@ -335,6 +341,7 @@ class Act(Contract):
     budgets: tuple[str, ...] = ()
     ordinal: int = 0  # which act of this stage and round
     facts: Json = {}  # what a policy may ask about
+    vendor: str = ""  # of the model that is asked; traces tell it
 
     def key(self, case: Case) -> str:
         """Return the name under which a repeated node finds this act again."""
@@ -361,4 +368,6 @@ class Improvement(Contract):
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0
+    private: bool = False  # no model outside of this machine sees the sources
+    goal: str | None = Field(default=None, min_length=1, max_length=4_000)  # for the Meta-Architect
     change: str | None = None  # one that is proved already, and only waits for a person

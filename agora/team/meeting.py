@@ -14,6 +14,7 @@ from agora.team.hearing import Hearing, Session, Tell, is_unclear
 from agora.team.minutes import Minutes, channel_of, meaning_of
 from agora.team.seating import Seating, as_json, seats_of
 from agora.team.stream import START, Stream
+from agora.team.verifying import Verifying
 from memory import events
 from memory.database import Database
 from memory.events import Event
@@ -31,6 +32,7 @@ class Meeting:
     hearing: Hearing
     minutes: Minutes
     stream: Stream
+    verifying: Verifying
 
     async def open(self, task: AgentTask, ends_at: str | None) -> tuple[list[Json], Json]:
         """Return who sits, strongest first, and the table: its end, its outsider, its domain."""
@@ -67,6 +69,7 @@ class Meeting:
         if not wave or self._is_late(table):
             return list(votes)
         heard = await self.hearing.votes(session, wave, len(given), tell)
+        heard = await self.verifying.verified(task, heard)
         given = await self._compared(task, table, sitting, [*given, *heard])
         await self._tell(task, "room.voted", *map(_shown, given[-len(wave) :]))
         return [vote.as_json() for vote in given]
@@ -112,6 +115,7 @@ class Meeting:
         tell("evidence", members=len(wave))
         second = {v.name: v for v in await self.hearing.second_votes(session, wave, given, tell)}
         argued = [second.get(vote.name, vote) for vote in given]
+        argued = await self.verifying.verified(task, argued)
         argued = await self._compared(task, table, wave, argued)
         await self._tell(task, "room.argued", *map(_shown, argued))
         return [vote.as_json() for vote in argued]
@@ -160,7 +164,8 @@ class Meeting:
         await self.minutes.keep(task, table["domain"], seats, ruling, spent)
         if ruling.decided_by == "person":
             await self.learn(task.id, ruling.answer)
-        return ruling, _outcome(ruling, spent)
+        read = await self.hearing.labels(task)
+        return ruling, _outcome(ruling, spent).but(labels=read)
 
     async def said(self, room_id: str) -> list[Event]:
         """Return what a meeting's channel has carried so far; nothing once it has disappeared."""
