@@ -4,8 +4,8 @@
 at random times (six so that tests show it, two so that only use does), and one bad deployment that
 passes every test. Two loops in two processes look every five minutes; tools are called for real,
 in the sandbox, twice an hour; a person answers at the next tick. Whatever happens is read from the
-product's own records. Takes about ten minutes on two cores. With `--kills` it measures instead how
-a cycle survives kill -9 at so many random instants; about eight seconds each.
+product's own records. Takes up to half an hour on two busy cores. With `--kills` it measures
+instead how a cycle survives kill -9 at so many random instants; some seconds each.
 """
 
 import argparse
