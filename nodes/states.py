@@ -86,6 +86,7 @@ class ImprovementState(ImprovementInput, total=False):
     attempts: int  # improving: how often it has proposed
     rebased: int  # deploying: how often the base had moved
     tried: int  # improving: candidates so far
+    brief: str | None  # convening: what the war room ruled, "" where there was none
     commit: str | None  # deploying, monitoring
     status: str  # whoever ends the run: fixed, nothing_to_repair, not_found, rejected, reverted
     message: str  # one sentence beside it

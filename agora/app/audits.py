@@ -1,33 +1,73 @@
-"""Audits: the whole log of decisions, looked at or handed out beside other work."""
+"""Audits: is everything as it was said to be, and what has changed since the last look?"""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
 
 from agora import team
-from agora.domain.settings import Settings
-from agora.domain.signing import Signer
-from memory import decisions
-from memory.database import Database, choose_postgres
-from memory.decisions import Decisions, Finding
+from agora.app import reports
+from agora.app.runs import Runs
+from agora.domain.contracts import Json
+from agora.domain.figures import changed
+from agora.team import Team
+from memory import audits
+
+log = structlog.get_logger(__name__)
 
 
-def verify(settings: Settings) -> Finding:
-    """Look at every entry, in a thread of its own: 0.2 ms each would hold up an event loop."""
-    return asyncio.run(_verify(settings))
+async def audit(current: Team) -> Json:
+    """Return figures, policies, log, keys, experts and models, and what has changed; keep it."""
+    report = await _report(current)
+    async with current.database.transaction() as connection:
+        last = await audits.newest(connection)
+        await audits.keep(connection, report)
+    before = last["report"] if last else {}
+    since = last["at"].isoformat() if last else None
+    findings = _findings(report)
+    return {"since": since, "changes": changed(before, report) if last else []} | {
+        "findings": findings,
+        "report": report,
+    }
 
 
-async def _verify(settings: Settings) -> Finding:
-    database = Database(choose_postgres(settings), 2)
-    try:
-        async with database.transaction() as connection:
-            return await Decisions(Signer(settings.folder / "keys")).verify(connection)
-    finally:
-        await database.close()
+async def _report(current: Team) -> Json:
+    decisions, policy = current.acting.decisions, current.acting.policy
+    async with current.database.transaction() as connection:
+        found = await decisions.verify(connection)
+    models = await current.market.models()
+    return {
+        "figures": await reports.figures(current),
+        "policies": {
+            "hash": policy.hash,
+            "rules": sorted(policy.policy.rules),
+            "fault": policy.fault,
+        },
+        "log": {"entries": found.entries, "first_bad": found.first_bad, "reason": found.reason},
+        "keys": decisions.signer.known(),
+        "experts": {one.name: one.version for one in current.market.experts()},
+        "models": sorted(model.name for model in models.models),
+        "silent": sorted(str(fault) for fault in models.faults),
+        "waiting": len(await current.acting.asked()) + len(await current.changing.waiting()),
+    }
 
 
-async def exported() -> AsyncIterator[str]:
-    """Yield every entry as a line of JSON."""
-    async with team.current().database.transaction() as connection:
-        async for row in decisions.export(connection):
-            yield json.dumps(row, ensure_ascii=False) + "\n"
+def _findings(report: Mapping[str, Any]) -> list[str]:
+    """Return what a person should look at."""
+    found = []
+    if report["log"]["first_bad"] is not None:
+        said = report["log"]
+        found.append(f"the log does not verify: entry {said['first_bad']}: {said['reason']}")
+    if report["policies"]["fault"]:
+        found.append(f"an edit of the policies cannot be read: {report['policies']['fault']}")
+    found += [f"a model does not answer: {one}" for one in report["silent"]]
+    if report["waiting"]:
+        found.append(f"{report['waiting']} wait for your answer: agora approvals")
+    return found
+
+
+async def recur(runs: Runs) -> None:
+    """Audit once a day, and say in the log what has been found."""
+    told = await audit(team.current())
+    tell = log.warning if told["findings"] else log.info
+    tell("audited", findings=told["findings"], changes=len(told["changes"]))

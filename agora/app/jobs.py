@@ -17,7 +17,7 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
-from agora.app import deciding, learning
+from agora.app import audits, deciding, learning
 from agora.app.loops import cycle
 from agora.app.lost import announce_lost
 from agora.app.runs import Runs
@@ -187,6 +187,7 @@ periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("heed_answers", "* * * * * */5", heed_answers)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
+periodic("audit", "23 5 * * *", audits.recur)
 periodic("index", "* * * * * 30", index)
 periodic("compare", "*/2 * * * *", compare)
 periodic("loops", "* * * * * */5", begin_cycles)

@@ -12,6 +12,7 @@ from langgraph.types import Command, StateSnapshot
 from agora import team
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError, ClaimLostError
+from agora.team.escalating import PERMIT
 from memory import claims, served
 from memory.database import Row, Rows
 
@@ -49,6 +50,23 @@ def goes_on(state: StateSnapshot) -> bool:
 
 def _gave_way(error: object) -> bool:
     return str(error).startswith(("ClaimLostError(", "ClaimHeldError("))
+
+
+def resumption(state: StateSnapshot, decision: Json) -> Any:
+    """Return what a waiting thread is resumed with; of several questions it answers its own."""
+    answer: Json = {"decisions": [decision]}
+    asked = [one for task in state.tasks for one in task.interrupts]
+    if len(asked) < 2:
+        return answer
+    own = [one.id for one in asked if _asked_about(one.value) == decision.get("id")]
+    return dict.fromkeys(own, answer)
+
+
+def _asked_about(request: Any) -> str | None:
+    """Return the id of what a person was asked to permit; None where it is something else."""
+    actions = request.get("action_requests") if isinstance(request, dict) else None
+    first = actions[0] if isinstance(actions, list) and actions else {}
+    return first["args"]["id"] if first.get("name") == PERMIT else None
 
 
 async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
@@ -206,8 +224,13 @@ async def _start(row: Row, state: StateSnapshot, is_asked_for: bool) -> Any:
     return None
 
 
-async def _said(state: StateSnapshot) -> Json | None:
+async def _said(state: StateSnapshot) -> Any:
     """Return what a person has answered already, should the resumed run have died at once."""
+    for one in (asked for task in state.tasks for asked in task.interrupts):
+        if about := _asked_about(one.value):
+            said = await team.current().acting.escalation(about)
+            if said and said["type"]:
+                return resumption(state, {"type": said["type"], "by": said["by"], "id": about})
     change_id = state.values.get("change_id")
     said = await team.current().changing.answered(change_id) if change_id else None
     return {"decisions": [{"type": said["type"]}]} if said else None

@@ -168,6 +168,7 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)
@@ -176,6 +177,33 @@ class RepairSettings(_Section):
     replays: int = Field(ge=0)
     probes: int = Field(ge=0)
     archive_days: float = Field(gt=0)
+
+
+class McpServerSettings(_Section):
+    """An MCP server that a person vouches for: a URL, or a command that runs on this machine.
+
+    It brings its tools to the workspaces that match; `tags` say what they do, in its place.
+    """
+
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+    command: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = {}
+    workspaces: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("an MCP server has either a url or a command")
+        return self
+
+
+class ToolSettings(_Section):
+    """Tools from outside of a workspace's files: MCP servers by name, and seconds for a look."""
+
+    mcp: dict[str, McpServerSettings] = {}
+    look_s: float = Field(gt=0)
 
 
 class AlertSettings(_Section):
@@ -281,6 +309,25 @@ class ServeSettings(_Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
+class RateSettings(_Section):
+    """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
+
+    action: str = "*"
+    subject: str = "*"
+    actor: str = "*"
+    per: Literal["", "tenant", "actor", "subject"] = ""
+    most: int = Field(ge=0)
+    every_s: float = Field(gt=0)
+
+
+class PolicySettings(_Section):
+    """Where policies are, and how often acts may be done."""
+
+    folder: Path | None = None
+    shipped: bool = True
+    rates: tuple[RateSettings, ...] = ()
+
+
 class CapabilitySettings(_Section):
     """What may be there beside the core; one that is off does nothing, whatever its phase."""
 
@@ -332,6 +379,7 @@ class Settings(_Section):
     upkeep: UpkeepSettings
     scout: ScoutSettings
     repair: RepairSettings
+    tools: ToolSettings
     alerts: AlertSettings
     sandbox: SandboxSettings
     room: RoomSettings
@@ -341,6 +389,7 @@ class Settings(_Section):
     stage: StageSettings
     worker: WorkerSettings
     serve: ServeSettings
+    policy: PolicySettings
     health: HealthSettings
     capabilities: CapabilitySettings
 
@@ -350,7 +399,9 @@ class Settings(_Section):
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
         told = (self.alerts.webhook_url, self.alerts.smtp_url)
-        given = (*urls, self.openai.api_key, self.serve.token, *plugged, *told)
+        servers = self.tools.mcp.values()
+        carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
+        given = (*urls, self.openai.api_key, self.serve.token, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:
