@@ -20,10 +20,12 @@ from psycopg import OperationalError
 from agora import team
 from agora.domain.contracts import Case
 from agora.domain.errors import ClaimHeldError, ClaimLostError
-from agora.team import farewell, telemetry
+from agora.team import discretion, farewell, telemetry
 from agora.team.acting import audited, case
 from nodes import tracing
+from nodes.permission import once_permitted
 
+discretion.begin()
 farewell.begin()
 PROCESS = uuid.uuid4().hex  # a pid comes back after a restart, a nonce does not
 CASES = uuid.UUID("5b1f2f2e-6a53-4b7e-9f60-0d1c7c1f6a2b")
@@ -160,7 +162,7 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
                 correlation_id=here.correlation_id, stage=here.stage
             ):
                 with telemetry.spanned(here, _agent(state)):
-                    changes = await body(*arguments, **named)
+                    changes = await once_permitted(lambda: body(*arguments, **named))
                 tracing.name(here, state, changes, team.current().acting.policy.hash)
             held.is_ending |= _is_end(changes)
             if _is_end(changes):

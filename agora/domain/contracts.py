@@ -117,6 +117,7 @@ class AgentOutcome(Contract):
     is_unhealthy: bool = False  # the fault counts against the server
     hint: str = ""  # which setting would help, where nobody could do it
     cached: bool = False
+    labels: tuple[str, ...] = ()  # what the run has taken on while it read
     reasoning_trace: str | None = None
 
 
@@ -316,6 +317,8 @@ ActKind = Literal[
     "read_feed",
     "run_tests",
     "commit",
+    "keep_answer",  # to be served again
+    "spend",  # asked beside any act that costs money
     "promote",  # a capability or a model goes live
     "discover",
     "rewrite_prompt",
@@ -365,4 +368,6 @@ class Improvement(Contract):
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0
+    private: bool = False  # no model outside of this machine sees the sources
+    goal: str | None = Field(default=None, min_length=1, max_length=4_000)  # for the Meta-Architect
     change: str | None = None  # one that is proved already, and only waits for a person

@@ -168,6 +168,7 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)
@@ -176,6 +177,33 @@ class RepairSettings(_Section):
     replays: int = Field(ge=0)
     probes: int = Field(ge=0)
     archive_days: float = Field(gt=0)
+
+
+class McpServerSettings(_Section):
+    """An MCP server that a person vouches for: a URL, or a command that runs on this machine.
+
+    It brings its tools to the workspaces that match; `tags` say what they do, in its place.
+    """
+
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+    command: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = {}
+    workspaces: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("an MCP server has either a url or a command")
+        return self
+
+
+class ToolSettings(_Section):
+    """Tools from outside of a workspace's files: MCP servers by name, and seconds for a look."""
+
+    mcp: dict[str, McpServerSettings] = {}
+    look_s: float = Field(gt=0)
 
 
 class AlertSettings(_Section):
@@ -265,6 +293,41 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class RateSettings(_Section):
+    """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
+
+    action: str = "*"
+    subject: str = "*"
+    actor: str = "*"
+    per: Literal["", "tenant", "actor", "subject"] = ""
+    most: int = Field(ge=0)
+    every_s: float = Field(gt=0)
+
+
+class PolicySettings(_Section):
+    """Where policies are, and how often acts may be done."""
+
+    folder: Path | None = None
+    shipped: bool = True
+    rates: tuple[RateSettings, ...] = ()
+
+
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
+    the trace of a task is shown.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+    trace_url: str | None = Field(default=None, pattern="^https?://")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 class CapabilitySettings(_Section):
     """What may be there beside the core; one that is off does nothing, whatever its phase."""
 
@@ -316,6 +379,7 @@ class Settings(_Section):
     upkeep: UpkeepSettings
     scout: ScoutSettings
     repair: RepairSettings
+    tools: ToolSettings
     alerts: AlertSettings
     sandbox: SandboxSettings
     room: RoomSettings
@@ -324,8 +388,10 @@ class Settings(_Section):
     distil: DistilSettings
     stage: StageSettings
     worker: WorkerSettings
+    policy: PolicySettings
     health: HealthSettings
     capabilities: CapabilitySettings
+    serve: ServeSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -333,7 +399,9 @@ class Settings(_Section):
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
         told = (self.alerts.webhook_url, self.alerts.smtp_url)
-        given = (*urls, self.openai.api_key, *plugged, *told)
+        servers = self.tools.mcp.values()
+        carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
+        given = (*urls, self.openai.api_key, self.serve.token, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from agora.domain.embedders import choose_embedder
-from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
@@ -27,6 +26,8 @@ from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
+from agora.team.distilling import Distilling
+from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
@@ -34,6 +35,7 @@ from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
 from agora.team.looping import Looping
+from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
@@ -42,14 +44,17 @@ from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
+from agora.team.proposing import Proposing
 from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
+from agora.team.registering import Registering
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
+from agora.team.solving import Solving
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
@@ -90,32 +95,37 @@ class Team:
     pulsing: Pulsing
     tooling: Tooling
     watching: Watching
+    registering: Registering
     changing: Changing
     proving: Proving
     prompting: Prompting
     promoting: Promoting
     trying: Trying
     architecting: Architecting
+    distilling: Distilling
+    solving: Solving
     repairing: Repairing
     monitoring: Monitoring
     capabilities: Capabilities
     looping: Looping
+    maintaining: Maintaining
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
     database, policy = (
         Database(choose_postgres(settings), settings.database.connections),
-        Policy.load(),
+        Governing.load(settings),
     )
-    acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
+    decisions = Decisions(Signer(settings.folder / "keys"))
+    acting = Acting(database, policy, decisions, settings.policy.rates)
     alerting = Alerting(settings, database, acting, clock)
     watching = Watching(database, settings.repair, clock)
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
     promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
-    library, tooling = Library(acting), Tooling(settings, acting, watching)
+    library, tooling = Library(acting, settings.secrets), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, prompting, clock)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
@@ -126,6 +136,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
+    registering = Registering(
+        settings, database, acting, tooling, changing, indexing, alerting, clock
+    )
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
     proven = Proven(proving, settings.memory.pulse_s)
@@ -134,6 +147,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         settings.plan, database, answering, asking, market, learning, proven, pacing
     )
     synthesising = Synthesising(answering, asking, market)
+    meeting = _meeting(settings, database, acting, asking, market, library, stream, tooling)
+    solving = Solving(database, changing)
+    proposing = Proposing(settings, database, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -151,12 +167,13 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         planning=planning,
         synthesising=synthesising,
         comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
-        meeting=_meeting(settings, database, acting, asking, market, library, stream, tooling),
+        meeting=meeting,
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
+        registering=registering,
         changing=changing,
         proving=proving,
         prompting=prompting,
@@ -174,10 +191,15 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             proving,
             watching,
         ),
-        repairing=Repairing(settings, acting, watching, changing, clock),
+        distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
+        solving=solving,
+        repairing=Repairing(
+            settings, acting, watching, changing, solving, proposing, meeting, clock
+        ),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),
         looping=Looping(settings, database, watching, alerting, clock),
+        maintaining=Maintaining(settings, database, acting, registering, watching, clock),
     )
 
 

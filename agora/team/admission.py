@@ -1,7 +1,7 @@
 """Admission: who may bid for a task, under which rules, and from which budgets it is paid."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from math import inf
@@ -16,8 +16,8 @@ from agora.domain.experts import LIBRARIAN, REPAIRER, Bidder
 from agora.domain.models import Spent, most_spent
 from agora.domain.routing import Rules
 from agora.domain.settings import Settings
-from agora.team.acting import Policy
 from agora.team.clocks import Clock
+from agora.team.governing import Governing
 from memory import acts
 from memory.database import Database
 
@@ -36,6 +36,7 @@ class View:
     left: Mapping[str, Left]  # of the budgets that exist already
     failed: Mapping[str, str]  # bidders that have failed at this task, and how
     silent: Mapping[str, str]  # models whose servers have
+    unproved: Mapping[str, str] = field(default_factory=dict)  # models on trial, beside whom
     overflowed: int = 0  # tokens of the largest context that was too small
 
 
@@ -54,7 +55,7 @@ class Admission:
 
     settings: Settings
     database: Database
-    policy: Policy
+    policy: Governing
     clock: Clock
 
     def rules(self, task: AgentTask) -> Rules:
@@ -67,8 +68,8 @@ class Admission:
             return Refusal((cannot,))
         if bidder.model is None:
             return None
-        said = _verdict(self.policy.decide, *_asked(bidder, view.task, view.rules))
-        if not said.is_allowed:
+        said = _verdict(self.policy.decide, self.policy.hash, _asked(bidder, view.task, view.rules))
+        if not (said.is_allowed or said.asks):
             return Refusal(tuple(said.reasons), is_by_rule=True)
         if too_dear := self._shortage(bidder, view):
             return Refusal((too_dear,), is_by_rule=True, is_too_dear=True)
@@ -146,7 +147,7 @@ def _act(
 
 
 @lru_cache(maxsize=10_000)
-def _verdict(decide: Callable[[Act], Any], *asked: Any) -> Any:
+def _verdict(decide: Callable[[Act], Any], policies: str, asked: Asked) -> Any:
     """Ask once for equal bids: an auction asks the same of every bidder, task after task."""
     return decide(_act(*asked))
 
@@ -173,6 +174,8 @@ def _cannot(bidder: Bidder, view: View) -> str:
 
 def _model_cannot(bidder: Bidder, view: View) -> str:
     model: Any = bidder.model
+    if beside := view.unproved.get(model.name):
+        return f"it is on trial: it bids once it has proved better than {beside}"
     if model.name in view.silent:
         return f"its model has failed at this task: {view.silent[model.name]}"
     if model.context <= max(view.overflowed, sent_to(bidder, view)):

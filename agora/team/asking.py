@@ -11,6 +11,7 @@ from agora.domain.contracts import ActOutcome, AgentTask, Json
 from agora.domain.experts import Bidder
 from agora.domain.faults import MisfitAnswerError, ModelFault, RequestRefusedError
 from agora.domain.models import most_spent
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from agora.team.acting import Acting
@@ -68,6 +69,7 @@ class Asking:
         task, bidder, schema = question.task, question.bidder, question.schema
         model: Any = bidder.model
         limits = self.settings.execution
+        messages = redact(list(messages), self.settings.secrets)
         sent = chat.prompt_tokens(messages, question.tools, schema)
         most = most_spent(model, sent, limits.answer_tokens)
 

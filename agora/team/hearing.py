@@ -10,15 +10,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 import prompts
-from agora.domain import meaning, validity
+from agora.domain import labels, meaning, validity
 from agora.domain.chat import prompt_tokens
 from agora.domain.contracts import AgentTask, Json, Vote
 from agora.domain.council import Seat
 from agora.domain.documents import says
 from agora.domain.errors import RefusedError, SettingsError
 from agora.domain.faults import ModelFault
+from agora.domain.injections import printable
 from agora.domain.models import most_spent
 from agora.domain.passages import Document
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import RoomSettings
 from agora.team.asking import CLOSING_S, Asking
@@ -229,8 +231,14 @@ class Hearing:
         if task.workspace is None:
             return [], ""
         found = await self.library.passages(task)
-        quoted = "\n\n".join(f"{one.path}:{one.line}\n{one.text}" for one in found)
+        quoted = "\n\n".join(f"{printable(one.path)}:{one.line}\n{one.text}" for one in found)
         return await self.library.read(task), quoted
+
+    async def labels(self, task: AgentTask) -> tuple[str, ...]:
+        """Return what a meeting takes on by reading the documents that it is shown."""
+        found = await self.library.passages(task)
+        read = labels.of_texts(*(text for one in found for text in (one.path, one.text)))
+        return labels.taken_on(task.labels, read)
 
 
 def is_unclear(votes: Sequence[Vote]) -> bool:
@@ -289,7 +297,7 @@ def _joined(first: Vote, second: Vote) -> Vote:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return f"wrote no valid vote ({error.errors()[0]['msg']})"
-    return str(error)
+    return redact(str(error))
 
 
 def _told(vote: Vote) -> Json:

@@ -164,7 +164,8 @@ class Meeting:
         await self.minutes.keep(task, table["domain"], seats, ruling, spent)
         if ruling.decided_by == "person":
             await self.learn(task.id, ruling.answer)
-        return ruling, _outcome(ruling, spent)
+        read = await self.hearing.labels(task)
+        return ruling, _outcome(ruling, spent).but(labels=read)
 
     async def said(self, room_id: str) -> list[Event]:
         """Return what a meeting's channel has carried so far; nothing once it has disappeared."""

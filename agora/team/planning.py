@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import prompts
-from agora.domain import plans
+from agora.domain import labels, plans
 from agora.domain.contracts import AgentContext, AgentOutcome, AgentTask, Award, Json
 from agora.domain.errors import RefusedError
 from agora.domain.faults import ModelFault
@@ -116,7 +116,9 @@ class Planning:
         """Return what a subtask's stage is given: a task of its own, and the results it needs."""
         before = [parts[n]["outcome"] for n in subtask["after"] if n in parts]
         known = [f"Known already: {one['answer']}" for one in before if one["status"] == "answered"]
+        carried = {label for one in before for label in one["labels"]}
         own = task.but(
+            labels=labels.joined(task.labels, carried),
             id=f"{task.id}.{subtask['id']}",
             text=subtask["text"],
             urgency="normal",
@@ -211,6 +213,7 @@ class Planning:
             expert="plan",
             latency_s=max((one.latency_s for one in outcomes), default=0.0),
             tokens_out=sum(one.tokens_out for one in done),
+            labels=labels.joined((), (label for one in outcomes for label in one.labels)),
         )
 
     async def beside(self, task: AgentTask) -> AgentOutcome | None:

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any
 
 import prompts
-from agora.domain import questions
-from agora.domain.contracts import AgentOutcome, AgentTask
+from agora.domain import labels, questions
+from agora.domain.contracts import Act, AgentOutcome, AgentTask
 from agora.domain.experts import LIBRARIAN
 from agora.domain.settings import MemorySettings
 from agora.domain.signing import canonical
@@ -79,11 +79,22 @@ class Recalling:
         """Store an answer that may be served again."""
         if not self._is_worth_keeping(outcome):
             return
-        if (asked := await self._asked(task)) is None:
+        if (asked := await self._asked(task)) is None or not await self.may_keep(task, outcome):
             return
         life = timedelta(days=self.settings.answers_days)
         async with self.database.autocommit() as connection:
             await answers.keep(connection, asked, outcome, task.id, life, source)
+
+    async def may_keep(self, task: AgentTask, outcome: AgentOutcome) -> bool:
+        """Return whether a policy lets an answer be served again; a no is written down."""
+        facts = {"labels": labels.joined(task.labels, outcome.labels), "tenant": task.tenant}
+        actor = outcome.expert or "agora"
+        act = Act(kind="keep_answer", subject=task.workspace or "", actor=actor, facts=facts)
+        said = self.acting.policy.decide(act)
+        if not said.is_allowed:
+            what = {"actor": actor, "reasons": list(said.reasons), "policy": said.hash}
+            await self.acting.record(act.kind, task.id, "deny", correlation_id=task.id, **what)
+        return said.is_allowed
 
     async def reject(self, task_id: str) -> int:
         """Forget what a task was told, and never take the two questions for one again."""

@@ -7,13 +7,16 @@ from typing import Any
 import typer
 
 from agora.app.cli import (
+    alerts,
     approvals,
     ask,
+    audit,
     cache,
     calibrate,
     capabilities,
     db,
     demo,
+    distil,
     doctor,
     experts,
     explain,
@@ -23,12 +26,15 @@ from agora.app.cli import (
     log,
     loop,
     models,
+    policy,
     prompts,
     pulse,
     resume,
     rollback,
     rooms,
     scout,
+    serve,
+    smoke,
     snapshot,
     stats,
     tools,
@@ -63,16 +69,22 @@ app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(loop.app, name="loop")
+app.command("alerts")(alerts.alerts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(distil.app, name="distil")
 app.command("scout")(scout.scout)
+app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
+app.command("audit")(audit.audit)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
+app.command("serve")(serve.serve)
+app.command("smoke")(smoke.smoke)
 app.add_typer(db.app, name="db")
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from agora.domain.contracts import Change
 from agora.domain.errors import BaseMovedError, DirtyWorkspaceError, RefusedError, UsageError
-from agora.domain.policy import SHIPPED, Policy
 from agora.team import Team
 from agora.team.acting import standing_alone
 from agora.team.changing import EXPIRY
+from agora.team.governing import Governing
 from memory import decisions
 from tests.conftest import ask, commit, repository, sh
 
@@ -176,9 +176,10 @@ async def test_a_policy_may_approve_what_it_describes_and_is_named_in_the_commit
     team: Team, change: Change, tmp_path: Path
 ) -> None:
     (tmp_path / "policies").mkdir()
-    shipped = (SHIPPED / "default.cedar").read_text()
-    (tmp_path / "policies" / "own.cedar").write_text(shipped + PERMIT)
-    acting = replace(team.acting, policy=Policy.load(tmp_path / "policies"))
+    (tmp_path / "policies" / "own.cedar").write_text(PERMIT)
+    own = team.settings.policy.model_copy(update={"folder": tmp_path / "policies"})
+    governing = Governing.load(team.settings.model_copy(update={"policy": own}))
+    acting = replace(team.acting, policy=governing)
     changing = replace(team.changing, acting=acting)
     await changing.add_evidence("c1", {"verdict": {"verdict": "flag"}})
     assert not await changing.is_permitted("c1"), "the gate has a doubt"
