@@ -31,6 +31,7 @@ FRESH: Json = {
 async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
     """Accept the task, or return what is known when it was done before under the same id."""
     here, answering = case.get(), team.current().answering
+    await team.current().capabilities.refresh()
     task = AgentTask.read(redact(_asked(state), team.current().settings.secrets) | {"id": here.id})
     known = await answering.accept(task, here)
     context = answering.context(task, here).as_json()

@@ -9,6 +9,10 @@ from agora import team
 from agora.domain.contracts import AgentOutcome, AgentTask
 from nodes.stage import stage
 from nodes.states import TaskState
+from nodes.tracing import judge
+
+RIGHT = {"answered": 1.0, "failed": 0.0}
+"""What a trace is told of correctness: what was declined or refused is neither."""
 
 TURNS, TURN = 6, 1000
 """Turns of a thread that a follow-up may rest on, and characters of each."""
@@ -23,6 +27,7 @@ async def reflection(state: TaskState) -> Command[Literal["rewriting", "__end__"
     )
     changes: Any = {"outcome": outcome.as_json()}
     said = outcome.answer or outcome.error or outcome.status
+    judge("correctness", RIGHT.get(outcome.status))
     if state.get("heard"):
         changes |= {"messages": [AIMessage(said, id=f"{task.id}-answer")]}
     else:

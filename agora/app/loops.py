@@ -39,6 +39,8 @@ async def cycle(runs: Runs, loop_id: str, *, asked: bool = False) -> Json | None
     began = time.monotonic()
     told: Json = {"continued": await _go_on(runs, row), "expired": await _expire(runs, row)}
     told |= {"detected": await looping.detect(row)}
+    if await looping.begin_maintenance(row):
+        told |= {"maintenance": await maintain(row)}
     try:
         told |= await _repair(runs, row)
     except AgoraError as error:
@@ -48,6 +50,19 @@ async def cycle(runs: Runs, loop_id: str, *, asked: bool = False) -> Json | None
     told |= {"reported": await looping.report(row)}
     await team.current().alerting.deliver()
     await looping.end(row, time.monotonic() - began)
+    return told
+
+
+async def maintain(row: Row) -> Json:
+    """Do a loop's maintenance now, and count what it has found."""
+    current = team.current()
+    trusts = bool(row["task"].get("trust_workspace"))
+    try:
+        told = await current.maintaining.maintain(row["workspace"], trust_workspace=trusts)
+    except AgoraError as error:
+        await current.alerting.alert("loop", row["workspace"], f"no maintenance: {error}")
+        return {"trouble": str(error)}
+    await current.looping.add(row, told["found"], told["same"] + len(told["added"]))
     return told
 
 

@@ -15,6 +15,15 @@ from memory import claims
 from memory.database import Row, Rows
 
 log = structlog.get_logger(__name__)
+OF_THE_DATABASE = (
+    "OperationalError",
+    "AdminShutdown",
+    "DatabaseError",
+    "DiskFull",
+    "PoolTimeout",
+    "CannotConnectNow",
+)
+"""Errors that say nothing of the run itself."""
 Graph = Any  # a CompiledStateGraph, whatever its state is
 
 
@@ -51,6 +60,21 @@ async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
     async with team.current().database.transaction() as connection:
         left = await claims.abandoned(connection)
     return [row["thread_id"] for row in left if row["stage"] in _stages(graphs)]
+
+
+async def failed_by_database(graphs: Mapping[str, Graph]) -> list[str]:
+    """Return each thread whose last stage died of a database that was away, cut or full."""
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection, with_open=True)
+    stages, found = _stages(graphs), []
+    for row in left:
+        if row["stage"] in stages:
+            config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
+            state = await stages[row["stage"]].aget_state(config)
+            said = " ".join(str(task.error) for task in state.tasks if task.error)
+            if any(name in said for name in OF_THE_DATABASE):
+                found.append(row["thread_id"])
+    return found
 
 
 async def ended(graphs: Mapping[str, Graph]) -> list[Row]:

@@ -208,6 +208,7 @@ class Opportunity(Contract):
         "unused_tool",
         "alarm",
         "prompt",
+        "incident",
     ]
     subject: str
     priority: Literal["high", "medium", "low"] = "medium"
@@ -318,6 +319,7 @@ ActKind = Literal[
     "commit",
     "keep_answer",  # to be served again
     "spend",  # asked beside any act that costs money
+    "promote",  # a capability or a model goes live
     "discover",
     "rewrite_prompt",
     "promote_prompt",
@@ -339,6 +341,7 @@ class Act(Contract):
     budgets: tuple[str, ...] = ()
     ordinal: int = 0  # which act of this stage and round
     facts: Json = {}  # what a policy may ask about
+    vendor: str = ""  # of the model that is asked; traces tell it
 
     def key(self, case: Case) -> str:
         """Return the name under which a repeated node finds this act again."""

@@ -178,6 +178,33 @@ class RepairSettings(_Section):
     archive_days: float = Field(gt=0)
 
 
+class McpServerSettings(_Section):
+    """An MCP server that a person vouches for: a URL, or a command that runs on this machine.
+
+    It brings its tools to the workspaces that match; `tags` say what they do, in its place.
+    """
+
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+    command: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = {}
+    workspaces: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("an MCP server has either a url or a command")
+        return self
+
+
+class ToolSettings(_Section):
+    """Tools from outside of a workspace's files: MCP servers by name, and seconds for a look."""
+
+    mcp: dict[str, McpServerSettings] = {}
+    look_s: float = Field(gt=0)
+
+
 class AlertSettings(_Section):
     """Where alerts go beside the log, and how many; addresses may hold passwords."""
 
@@ -284,6 +311,38 @@ class PolicySettings(_Section):
     rates: tuple[RateSettings, ...] = ()
 
 
+class CapabilitySettings(_Section):
+    """What may be there beside the core; one that is off does nothing, whatever its phase."""
+
+    pulse: bool
+    cache: bool
+    memories: bool
+    planning: bool
+    synthesis: bool
+    war_room: bool
+    scout: bool
+    prompts: bool
+    trials: bool
+    loop: bool
+    healing: bool
+    telemetry: bool
+
+
+class HealthSettings(_Section):
+    """How often is looked, what is too much, and how long measures are kept."""
+
+    every_s: float = Field(gt=0, le=20)
+    probe_s: float = Field(gt=0)
+    cpu_percent: float = Field(gt=0)
+    memory_percent: float = Field(gt=0, le=100)
+    process_mb: float = Field(gt=0)
+    disk_percent: float = Field(gt=0, le=100)
+    lag_s: float = Field(gt=0)
+    queue_jobs: int = Field(ge=1)
+    reserve_mb: int = Field(ge=0)
+    history_days: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -303,6 +362,7 @@ class Settings(_Section):
     upkeep: UpkeepSettings
     scout: ScoutSettings
     repair: RepairSettings
+    tools: ToolSettings
     alerts: AlertSettings
     sandbox: SandboxSettings
     room: RoomSettings
@@ -312,6 +372,8 @@ class Settings(_Section):
     stage: StageSettings
     worker: WorkerSettings
     policy: PolicySettings
+    health: HealthSettings
+    capabilities: CapabilitySettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -319,7 +381,9 @@ class Settings(_Section):
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
         told = (self.alerts.webhook_url, self.alerts.smtp_url)
-        given = (*urls, self.openai.api_key, *plugged, *told)
+        servers = self.tools.mcp.values()
+        carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
+        given = (*urls, self.openai.api_key, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

@@ -17,6 +17,8 @@ Event = Mapping[str, Any]
 
 CORRECTED = "outcome.corrected"
 """The kind of an event that turns an outcome: bidder, domain, and what is right now."""
+WEIGHED = "server.weighed"
+"""The kind of an event by which healing changes a server's share: server, weight, held."""
 PROBE_EVERY = 50
 """A bidder that fell, or whose server is sick, is tried on one task in so many."""
 SOUND = 0.9
@@ -37,6 +39,8 @@ def step(state: Json, event: Event) -> Json:
     """Return the standings after one more outcome; the given ones stay as they are."""
     if event.get("kind") == CORRECTED:
         return _corrected(state, event)
+    if event.get("kind") == WEIGHED:
+        return weighed(state, event)
     name, tasks = event["bidder"], state["tasks"] + (not event.get("is_graded"))
     record, server = _record(state, name), breakers.server_of(name)
     if name not in state["bidders"]:
@@ -48,6 +52,24 @@ def step(state: Json, event: Event) -> Json:
         "bidders": state["bidders"] | {name: record | {"last_task": tasks}},
         "servers": state["servers"] | {server: breakers.step(_server(state, name), event)},
         "difficulty": _learned(state, event),
+    }
+
+
+def weighed(state: Json, event: Event) -> Json:
+    """Return the standings after healing has given a server another weight, or held it open."""
+    name = event["server"]
+    server = breakers.weighed(state["servers"].get(name), event)
+    return state | {"servers": state["servers"] | {name: server}}
+
+
+def ailing(state: Json, model: str) -> Json:
+    """Return what is wrong with a model: is_slow, is_failing and is_fallen (its answers)."""
+    known: Json | None = state["servers"].get(model)
+    ours = [name for name in state["bidders"] if breakers.server_of(name) == model]
+    return {
+        "is_slow": breakers.is_slow(known),
+        "is_failing": bool(known and breakers.has_tripped(known | {"held": ""})),
+        "is_fallen": any(tally(state, name)[2] for name in ours),
     }
 
 

@@ -24,11 +24,14 @@ from agora.domain.settings import RateSettings
 from agora.domain.signing import canonical
 from agora.team import escalating
 from agora.team.governing import Governing
+from agora.team.telemetry import telemetry
 from memory import acts, claims, decisions, escalations, events, policy_sets, rate_uses
 from memory.database import Database, Row, Rows
 from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
+audited: ContextVar[dict[str, int]] = ContextVar("audited")
+"""The last decision of the running stage, as `seq`: its number in the log."""
 
 KEY_DIGITS = 64
 Do = Callable[[], Awaitable[ActOutcome]]
@@ -88,13 +91,21 @@ class Acting:
         await self._begin(here, act)
         self.decisions.keep_head(decided)  # not before it is on the disk, with what begins the act
         try:
-            with opened(act):
-                outcome = await do()
+            outcome = await self._do(here, act, do)
         except Exception as error:
             await self._settle(here, act, None, "failed", error)
             raise
         await self._settle(here, act, outcome, "done")
         return outcome.result
+
+    async def _do(self, here: Case, act: Act, do: Do) -> ActOutcome:
+        with opened(act):
+            if (telling := telemetry()) is None:
+                return await do()
+            with telling.act(here, act) as told:
+                outcome = await do()
+                told.done(outcome)
+                return outcome
 
     async def record(self, action: str, resource: str, verdict: str, **details: Any) -> Row:
         """Append a decision that a person or a rule has taken, and return its entry."""
@@ -110,7 +121,9 @@ class Acting:
         if not self.decisions.signer.is_ready:  # the first use reads or makes a file
             await asyncio.to_thread(getattr, self.decisions.signer, "key")
         async with self.database.transaction() as connection:
-            return await self.decisions.append(connection, entry, is_followed=is_followed)
+            row = await self.decisions.append(connection, entry, is_followed=is_followed)
+        audited.get({})["seq"] = row["seq"]  # one for all that a stage does at once
+        return row
 
     async def rotate_key(self, by: str, reason: str) -> Row:
         """Put another signing key into force, vouched for by the old one; return its entry."""

@@ -211,8 +211,9 @@ def _told(row: Row, verdict: str | None) -> str:
         return f"change {evidence['change']} has made its tool worse and was taken back"
     if verdict == "failed":
         return f"{what}: the repair itself has failed: {evidence.get('error', '')}"
-    signs = ", ".join(evidence.get("signs", ())) or row["kind"]
+    signs = (", ".join(evidence.get("signs", ())) or row["kind"]).replace("_", " ")
+    seen = [evidence[name] for name in ("fault", "report") if evidence.get(name)]
     if verdict is None:
-        return f"{what}: {signs.replace('_', ' ')}"
-    report = evidence.get("report", "")
-    return f"{what} could not be repaired ({verdict.replace('_', ' ')}; {signs})\n{report}"
+        return "\n".join([f"{what}: {signs}", *seen])
+    how = verdict.replace("_", " ")
+    return "\n".join([f"{what} could not be repaired ({how}; {signs})", *seen])

@@ -18,11 +18,11 @@ from agora.team.admission import Admission, Refusal, View, sent_to
 from agora.team.clocks import Clock
 from agora.team.library import Library
 from agora.team.prompting import Prompting
-from memory import acts, folds
+from memory import acts, folds, trials
 from memory.database import Database, Rows
 from memory.folds import Fold
 
-FOLD, KINDS = "standings", ["outcome.judged", standings.CORRECTED]
+FOLD, KINDS = "standings", ["outcome.judged", standings.CORRECTED, standings.WEIGHED]
 DISCOVERED_S = 60.0
 """How long the servers' lists of models are taken as they were, in seconds."""
 EXPECTED_TOKENS = 200.0
@@ -178,7 +178,7 @@ class Market:
         async with self.database.autocommit() as connection:
             busy = await acts.busy(connection)
             left = await acts.left(connection, [one.name for one in (*shared, *own.values())])
-            state = await self._folded(connection)
+            state, unproved = await self._folded(connection), await trials.unproved(connection)
         ask = Ask(
             plan["mix"],
             Stakes(rules.value_usd(plan["mix"]), rules.auction.second_usd),
@@ -189,7 +189,8 @@ class Market:
             is_again=bool(tried),
         )
         too_small = await self._overflowed(task, tried)
-        return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
+        lost = _lost(tried)
+        return View(task, rules, shared, own, ask, state, busy, left, *lost, unproved, too_small)
 
     async def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
         """Return the largest context that was too small; a short task says nothing of contexts."""

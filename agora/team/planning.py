@@ -43,9 +43,11 @@ class Planning:
     proven: Proven
     pacing: Pacing
 
-    async def plan(self, task: AgentTask, ends_at: str | None) -> Json:
+    async def plan(self, task: AgentTask, ends_at: str | None, *, may_split: bool = True) -> Json:
         """Return the task's domains and tools, and whether it is done whole or in which parts."""
         plan = await self.answering.plan(task)
+        if not may_split:
+            return plan | {"is_whole": True, "reason": "planning rests", "subtasks": []}
         items = plans.listed(task.text)[: self.settings.subtasks + 1]
         kind = kind_of(plan["mix"])
         proof = await self.proven.of("plan", kind) if may_have_parts(task.text) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from agora.domain import git, tools
+from agora.domain import git, mcp_servers, tools
 from agora.domain.contracts import Act, ActOutcome, AgentTask, Json, ToolCall
 from agora.domain.discovery import discover
 from agora.domain.errors import UsageError
@@ -23,6 +23,7 @@ from agora.domain.settings import Settings
 from agora.domain.tools import Tool, ToolArgumentsError, ToolResult
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.watching import Watching
+from memory import tools as table
 
 Oracle = Callable[[ToolCall], bool]
 MAX_FILE = 1_000_000  # bytes of a source file that is still looked at
@@ -42,9 +43,19 @@ class Tooling:
     watching: Watching
     _known: dict[str, tuple[object, list[Tool]]] = field(default_factory=dict, init=False)
 
-    async def of(self, workspace: str) -> list[Tool]:
-        """Return the tools of a workspace as its files are now; raise WorkspaceError."""
-        return await asyncio.to_thread(self._of, str(Path(workspace).absolute()))
+    async def of(self, workspace: str, *, files_only: bool = False) -> list[Tool]:
+        """Return the tools of a workspace as its files are now, and what servers bring to it.
+
+        Raises WorkspaceError.
+        """
+        root = str(Path(workspace).absolute())
+        found = await asyncio.to_thread(self._of, root)
+        if files_only or not self.settings.tools.mcp:
+            return found
+        async with self.watching.database.transaction() as connection:
+            served = await table.served(connection, root)
+        configured = {f"{mcp_servers.PREFIX}{name}" for name in self.settings.tools.mcp}
+        return found + [tool for tool in served if tool.path in configured]
 
     def _of(self, workspace: str) -> list[Tool]:
         paths = _sources(Path(workspace))
@@ -125,15 +136,9 @@ class Tooling:
     ) -> ToolCall:
         arguments = tools.check_arguments(tool, arguments)
         root = Path(workspace).absolute()
-        sandbox = choose_sandbox(self.settings.sandbox, trust_workspace)
-        timeout_s = self.settings.execution.tool_s
-
-        def run() -> ToolResult:
-            with _readable(root, sandbox) as tree:
-                return tools.call(sandbox, tree, tool, arguments, timeout_s, _python_of(root))
 
         async def do() -> ActOutcome:
-            result = await asyncio.to_thread(run)
+            result = await self._call(root, tool, arguments, trust_workspace)
             call = tools.record(tool, arguments, result, self.settings.secrets)
             place: Json = {"line": result.line, "file": result.file}
             place |= {"is_whole": _is_whole(call, arguments, result)}
@@ -143,6 +148,22 @@ class Tooling:
         call = ToolCall.model_validate(done["call"])
         await self._tell(str(root), tool, call, act.actor, judge(call), done["place"])
         return call
+
+    async def _call(
+        self, root: Path, tool: Tool, arguments: Json, trust_workspace: bool
+    ) -> ToolResult:
+        timeout_s = self.settings.execution.tool_s
+        if tool.kind == "mcp":
+            name = tool.path.removeprefix(mcp_servers.PREFIX)
+            server = self.settings.tools.mcp[name]
+            return await mcp_servers.call(name, server, tool, arguments, timeout_s)
+        sandbox = choose_sandbox(self.settings.sandbox, trust_workspace)
+
+        def run() -> ToolResult:
+            with lent(root, sandbox) as tree:
+                return tools.call(sandbox, tree, tool, arguments, timeout_s, python_of(root))
+
+        return await asyncio.to_thread(run)
 
     async def _tell(
         self, workspace: str, tool: Tool, call: ToolCall, actor: str, is_right: bool, place: Json
@@ -201,7 +222,7 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def _readable(root: Path, sandbox: Sandbox) -> Iterator[Path]:
+def lent(root: Path, sandbox: Sandbox) -> Iterator[Path]:
     """Lend the work tree, or a copy: what only root may read, nobody in a sandbox can."""
     if sandbox.is_trusted or os.geteuid() or root.stat().st_mode & 0o005 == 0o005:
         yield root
@@ -211,6 +232,7 @@ def _readable(root: Path, sandbox: Sandbox) -> Iterator[Path]:
         yield tree
 
 
-def _python_of(root: Path) -> Interpreter:
+def python_of(root: Path) -> Interpreter:
+    """Return the Python that a workspace runs under: its own, else ours."""
     own = root / ".venv" / "bin" / "python"
     return Interpreter(own) if os.access(own, os.X_OK) else OWN

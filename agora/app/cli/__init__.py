@@ -7,18 +7,22 @@ from typing import Any
 import typer
 
 from agora.app.cli import (
+    alerts,
     approvals,
     ask,
     audit,
     cache,
     calibrate,
+    capabilities,
     db,
     demo,
+    distil,
     doctor,
     experts,
     explain,
     feedback,
     fix,
+    health,
     log,
     loop,
     models,
@@ -29,6 +33,7 @@ from agora.app.cli import (
     rollback,
     rooms,
     scout,
+    snapshot,
     stats,
     tools,
     upkeep,
@@ -55,14 +60,19 @@ app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
 app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
+app.add_typer(capabilities.app, name="capabilities")
+app.add_typer(snapshot.app, name="snapshot")
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(loop.app, name="loop")
+app.command("alerts")(alerts.alerts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(distil.app, name="distil")
 app.command("scout")(scout.scout)
 app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")

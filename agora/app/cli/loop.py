@@ -68,6 +68,21 @@ def cycle(
 
 
 @app.command()
+def maintain(
+    workspace: Where,
+    name: Name = TOOLS,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sync the registry, look for unused, doubled and crashing tools, archive what is gone."""
+    work = _maintain(workspace, name, dry_run, trust, as_json)
+    output.run(work, as_json, output.nothing_to_resume)
+
+
+@app.command()
 def stats(workspace: Where, name: Name = TOOLS, as_json: AsJson = False) -> None:
     """Show what the loop has done so far."""
     output.run(_stats(workspace, name, as_json), as_json, output.nothing_to_resume)
@@ -154,6 +169,29 @@ def _show(told: output.Json) -> None:
         if run["status"] == "waiting":
             output.show(f"  agora approvals show {run['change_id']}")
     output.show(f"{told['detected']} found, {len(told['runs'])} taken up, {told['reported']} told")
+
+
+async def _maintain(workspace: Path, name: str, dry_run: bool, trust: bool, as_json: bool) -> int:
+    from agora import team
+    from agora.app import loops
+
+    async with team.opened() as current:
+        root, looping = _root(workspace), current.looping
+        row = await looping.by_id(looping.id_of(root, name))
+        with output.progress("looking at each tool"):
+            if row and not dry_run and await looping.begin_maintenance(row, asked=True):
+                told = await loops.maintain(row)
+            else:
+                told = await current.maintaining.maintain(
+                    root, trust_workspace=trust, dry_run=dry_run
+                )
+    if as_json:
+        output.show_json(told)
+        return 1 if "trouble" in told else 0
+    for what, found in told.items():
+        if found and what not in ("same", "dry_run"):
+            output.show(f"{what}: {', '.join(found) if isinstance(found, list) else found}")
+    return 1 if "trouble" in told else 0
 
 
 async def _stats(workspace: Path, name: str, as_json: bool) -> int:

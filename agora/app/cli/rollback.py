@@ -21,6 +21,7 @@ async def _rollback(change_id: str, as_json: bool) -> int:
     async with team.opened() as current:
         at = current.clock().isoformat(timespec="seconds")
         commit = await current.changing.roll_back(change_id, at)
+        await current.registering.refresh(change_id)
     if as_json:
         output.show_json({"change_id": change_id, "status": "reverted", "commit": commit})
     else:
