@@ -8,7 +8,7 @@ WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention par
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
 BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing cache consensus)
 
-.PHONY: setup programs tested-with demo ask test check bench studio lock clean
+.PHONY: setup programs tested-with demo ask test check bench studio serve lock clean
 .NOTPARALLEL:
 
 setup: programs $(STAMP)
@@ -21,6 +21,7 @@ programs:
 # Only the tests need these.
 tested-with:
 	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
+	@[[ -d .venv/javascript ]] || ! command -v npm >/dev/null || scripts/add_javascript || true
 
 $(BIN)/uv:
 	@scripts/make_venv
@@ -55,6 +56,9 @@ bench: setup
 studio: setup
 	@LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_STRICT_MSGPACK=true \
 		$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10 $(ARGS)
+
+serve: setup
+	@$(BIN)/agora serve $(ARGS)
 
 # Keeps what is locked: ARGS=--upgrade takes the newest, ARGS='-P NAME' the newest of one.
 lock: $(BIN)/uv

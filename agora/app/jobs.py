@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from agora import team
 from agora.app import audits, learning
 from agora.app.loops import cycle
+from agora.app.lost import announce_lost
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
@@ -77,6 +78,7 @@ async def later(name: str, lock: str, **arguments: Any) -> bool:
 
 async def take_over_abandoned(runs: Runs) -> None:
     """Put each thread in line whose holder has died: a long run must not hold up the others."""
+    await announce_lost(runs)
     for thread_id in await abandoned(runs.graphs):
         await later("go_on", f"go on with {thread_id}", thread_id=thread_id)
 

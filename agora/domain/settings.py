@@ -168,6 +168,7 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)
@@ -343,6 +344,20 @@ class HealthSettings(_Section):
     history_days: float = Field(gt=0)
 
 
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -374,6 +389,7 @@ class Settings(_Section):
     policy: PolicySettings
     health: HealthSettings
     capabilities: CapabilitySettings
+    serve: ServeSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -383,7 +399,7 @@ class Settings(_Section):
         told = (self.alerts.webhook_url, self.alerts.smtp_url)
         servers = self.tools.mcp.values()
         carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
-        given = (*urls, self.openai.api_key, *plugged, *told, *carried)
+        given = (*urls, self.openai.api_key, self.serve.token, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

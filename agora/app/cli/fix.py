@@ -139,3 +139,10 @@ def show_change(row: Any) -> None:
         output.show(f"The gate wants you to look: {verdict['rule']}: {verdict['reason']}")
     for rival in evidence.get("rivals", [])[:3]:
         output.show(f"Another patch would pass too: {rival['description']}")
+        if apart := rival.get("apart"):
+            output.show(
+                f"  On {apart['call']} it answers {apart['this']}; the one above answers "
+                f"{apart['first']}; before, it was {apart['before'] or 'not seen'}."
+            )
+    for told in evidence.get("trial", {}).get("told", ()):
+        output.show(told)

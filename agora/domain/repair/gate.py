@@ -16,7 +16,7 @@ from agora.domain.repair import capabilities, suspicions
 from agora.domain.repair.patches import FilePatch, PatchError, apply, parse
 from agora.domain.repair.sandbox import Sandbox
 from agora.domain.repair.suspicions import Finding
-from agora.domain.repair.territory import is_test, shadows, trespass
+from agora.domain.repair.territory import is_core, is_test, shadows, trespass
 from agora.domain.repair.trials import TestRun, copied, run_tests
 from agora.domain.repair.workspace import TestCommand
 
@@ -152,6 +152,8 @@ def _require_territory(patches: tuple[FilePatch, ...], texts: Texts) -> None:
     for patch in patches:
         if rule := trespass(patch.path):
             raise PatchError(rule, f"{patch.path}: a repair does not touch {rule}")
+        if is_core(patch.path, texts):
+            raise PatchError("stable_core", f"{patch.path}: decides over patches: a person's work")
         if patch.is_deleted:
             raise PatchError("deletes", f"{patch.path}: a repair deletes no file")
         if patch.is_new and shadows(patch.path):
