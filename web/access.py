@@ -4,11 +4,10 @@ A browser sends requests for any page that it shows, so what comes from another 
 and without a token also what was addressed to a name that is not this machine's (DNS rebinding).
 """
 
-import hashlib
 import hmac
 import os
 from functools import cache
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
@@ -17,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agora.domain.settings import ServeSettings, load
+from web.sessions import sessions_of
 
 COOKIE = "agora_session"
 LOG_IN = "/login"
@@ -34,12 +34,6 @@ def settings() -> ServeSettings:
 def is_token(said: str, token: SecretStr) -> bool:
     """Return whether what somebody said is the token; it takes as long whatever they said."""
     return hmac.compare_digest(said.encode(), token.get_secret_value().encode())
-
-
-def session(token: SecretStr) -> str:
-    """Return the cookie of somebody who has shown the token; a new token ends all sessions."""
-    key = token.get_secret_value().encode()
-    return hmac.new(key, b"agora session", hashlib.sha256).hexdigest()
 
 
 class Access:
@@ -61,7 +55,7 @@ def _refusal(asked: HTTPConnection) -> Response | None:
     if known.token is None or _is_open(asked.url.path) or _is_known(asked, known.token):
         return None
     if "text/html" in asked.headers.get("accept", ""):
-        return RedirectResponse(LOG_IN, 303)
+        return RedirectResponse(way_to_login(asked), 303)
     return _no(401, "this server wants its token", "Authorization: Bearer …, or x-api-key: …")
 
 
@@ -91,4 +85,12 @@ def _is_known(asked: HTTPConnection, token: SecretStr) -> bool:
     shown = said if kind.lower() == "bearer" else asked.headers.get("x-api-key", "")
     if shown:
         return is_token(shown, token)
-    return hmac.compare_digest(asked.cookies.get(COOKIE, "").encode(), session(token).encode())
+    visit = sessions_of(token.get_secret_value()).read(asked.cookies.get(COOKIE, ""))
+    return visit is not None and bool(visit.by)
+
+
+def way_to_login(asked: HTTPConnection) -> str:
+    """Return where somebody logs in who then goes on to what was asked for."""
+    wanted = asked.url.path + (f"?{asked.url.query}" if asked.url.query else "")
+    is_shown = asked.scope["method"] == "GET" and wanted != "/"
+    return f"{LOG_IN}?to={quote(wanted)}" if is_shown else LOG_IN

@@ -312,6 +312,22 @@ class PolicySettings(_Section):
     rates: tuple[RateSettings, ...] = ()
 
 
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
+    the trace of a task is shown.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+    trace_url: str | None = Field(default=None, pattern="^https?://")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 class CapabilitySettings(_Section):
     """What may be there beside the core; one that is off does nothing, whatever its phase."""
 
@@ -342,20 +358,6 @@ class HealthSettings(_Section):
     queue_jobs: int = Field(ge=1)
     reserve_mb: int = Field(ge=0)
     history_days: float = Field(gt=0)
-
-
-class ServeSettings(_Section):
-    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
-
-    `origins` are sites whose pages may call it, such as LangGraph Studio's.
-    """
-
-    host: str
-    port: int = Field(ge=0, le=65535)
-    token: SecretStr | None = None
-    origins: tuple[str, ...]
-    drain_s: float = Field(ge=0)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Settings(_Section):
