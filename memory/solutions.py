@@ -35,6 +35,10 @@ FROM changes LEFT JOIN approvals ON approvals.change_id = changes.id
 WHERE workspace = %s AND takes_back = '' AND status IN ('rejected', 'reverted')
 ORDER BY changes.created_at DESC LIMIT 100
 """
+FAILED = """
+SELECT title, evidence ->> 'failed' AS why, diff FROM changes
+WHERE opportunity_id = %s AND status = 'failed' ORDER BY created_at DESC LIMIT 3
+"""
 
 
 async def lessons(connection: Rows, limit: int) -> list[Json]:
@@ -63,3 +67,8 @@ async def listed(connection: Rows) -> list[Row]:
 async def refused(connection: Rows, workspace: str) -> list[Row]:
     """Return what people have rejected in a workspace, or watches taken back, newest first."""
     return await (await connection.execute(REFUSED, [workspace])).fetchall()
+
+
+async def failed(connection: Rows, opportunity_id: str) -> list[Row]:
+    """Return the changes of an opportunity that the gate has refused, with the reason."""
+    return await (await connection.execute(FAILED, [opportunity_id])).fetchall()

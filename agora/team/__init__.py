@@ -26,6 +26,7 @@ from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
+from agora.team.constructing import Constructing
 from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
@@ -191,7 +192,15 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         ),
         solving=solving,
         repairing=Repairing(
-            settings, acting, watching, changing, solving, proposing, meeting, clock
+            settings,
+            acting,
+            watching,
+            changing,
+            solving,
+            proposing,
+            meeting,
+            Constructing(database, acting, proposing),
+            clock,
         ),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),

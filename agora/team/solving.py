@@ -46,6 +46,12 @@ class Solving:
         async with self.database.autocommit() as connection:
             return await solutions.refused(connection, workspace)
 
+    async def failed(self, opportunity_id: str) -> list[str]:
+        """Return what was wrong with earlier changes of an opportunity, a text each."""
+        async with self.database.autocommit() as connection:
+            rows = await solutions.failed(connection, opportunity_id)
+        return [f"An earlier attempt was refused ({row['why']}):\n{row['diff']}" for row in rows]
+
 
 def reasons(refused: Sequence[Row]) -> list[str]:
     """Return what people had against earlier patches, one sentence each."""
