@@ -26,6 +26,7 @@ from agora.domain.contracts import (
 from agora.domain.errors import ClaimHeldError, SandboxFailedError
 from agora.domain.repair import gate, reports
 from agora.domain.repair.patches import parse
+from agora.domain.repair.patterns import patterns
 from agora.domain.repair.proposals import Proposal, understood
 from agora.domain.repair.relevance import about
 from agora.domain.repair.sandbox import choose_sandbox
@@ -116,6 +117,8 @@ class Repairing:
             await self.watching.detect(root, order.preset)
             if found := await self.watching.claim(here.thread_id, recorded, f"{root}:"):
                 return found
+        if "pattern" in order.kinds:
+            return await self._claim_pattern(bench)
         if "failing_tests" not in order.kinds:
             return None
         before = await self._run_tests(bench)
@@ -123,6 +126,21 @@ class Repairing:
             return None
         evidence = {"base": bench.workspace.head, "before": before.as_json()}
         return await self._claim_failing_tests(root, evidence)
+
+    async def _claim_pattern(self, bench: Bench) -> Opportunity | None:
+        """Return the first pattern over several tools that nobody has refused to share, claimed."""
+        root, thread_id = str(bench.workspace.root), case.get().thread_id
+        unwanted = await self.changing.unwanted(root)
+        for one in await on_a_copy(bench, lambda tree, _: list(patterns(tree))):
+            if digest_of(one.diff) not in unwanted:
+                evidence = {"pattern": one.diff, "report": one.report, "files": list(one.paths)}
+                found = Opportunity(
+                    id="", kind="pattern", subject=f"{root}:{one.name}", evidence=evidence
+                )
+                await self.watching.open_one(found)
+                if claimed := await self.watching.claim(thread_id, ["pattern"], found.subject):
+                    return claimed
+        return None
 
     async def _claim_goal(self, bench: Bench, goal: str) -> Opportunity:
         subject = f"{bench.workspace.root}:{sha256(goal.encode()).hexdigest()[:12]}"
@@ -155,6 +173,8 @@ class Repairing:
         """Add to the opportunity what fails and where, and return it as a readable report."""
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
+        if "pattern" in evidence:
+            return str(evidence["report"])
         if goal := evidence.get("goal"):
             report = await self.constructing.report(bench, goal)
             await self.watching.add_evidence(opportunity_id, {"report": report})
@@ -178,6 +198,8 @@ class Repairing:
         evidence: Json = row["evidence"]
         if "goal" in evidence:
             return await self._construct(bench, row, attempt, brief), 0
+        if diff := evidence.get("pattern"):
+            return await self._share(bench, row, diff) if not attempt else None, 0
         target = _target(evidence, attempt)
         offers = await self._offers(bench, evidence, brief)
         if target is None and not offers:
@@ -226,15 +248,9 @@ class Repairing:
         if not diff or digest_of(diff) in await self.changing.unwanted(str(bench.workspace.root)):
             return None
         paths = [patch.path for patch in parse(diff)]
-        change = Change(
-            id=f"{case.get().id}-{attempt}",
-            subject=next((path for path in paths if not is_test(path)), paths[0]),
-            workspace=str(bench.workspace.root),
-            base=bench.workspace.head,
-            diff=diff,
-            at=self.clock().isoformat(timespec="seconds"),
-            title=f"Build: {' '.join(evidence['goal'].split())}"[:72],
-        )
+        subject = next((path for path in paths if not is_test(path)), paths[0])
+        title = f"Build: {' '.join(evidence['goal'].split())}"
+        change = self._titled(bench, attempt, subject, diff, title)
         proof = evidence | {"reasons": [why], "files": paths}
         await self.changing.propose(change, row["id"], proof)
         return change.id
@@ -277,6 +293,8 @@ class Repairing:
     async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:
         """Return whether a further attempt would look for anything else."""
         row = await self.watching.find(opportunity_id)
+        if "pattern" in row["evidence"]:
+            return False
         if "goal" in row["evidence"]:
             return attempt < EXPERTS_TRY and await self.proposing.has_models()
         if _target(row["evidence"], attempt) is not None:
@@ -306,6 +324,8 @@ class Repairing:
         if "goal" in row["evidence"]:
             has_models = await self.proposing.has_models()
             return "nobody has built what the gate accepts" if has_models else NO_MODEL
+        if "pattern" in row["evidence"]:
+            return "the gate refuses to share it"
         if not row["evidence"]["before"]["failures"]:
             return "the tool fails in use, but no test shows it: add a test that does"
         return f"none of {tried} candidates passes all tests"
@@ -347,15 +367,29 @@ class Repairing:
 
         return await on_a_copy(bench, do)
 
+    async def _share(self, bench: Bench, row: Row, diff: str) -> str:
+        """Propose one change of all tools that repeat a function."""
+        paths = [patch.path for patch in parse(diff)]
+        name = row["subject"].rpartition(":")[2]
+        change = self._titled(
+            bench, 0, paths[0], diff, f"Share {name} between {len(paths) - 1} files"
+        )
+        await self.changing.propose(change, row["id"], row["evidence"])
+        return change.id
+
     def _change(self, bench: Bench, best: Candidate, attempt: int) -> Change:
+        title = f"Repair {best.description}"
+        return self._titled(bench, attempt, best.path, best.diff, title)
+
+    def _titled(self, bench: Bench, attempt: int, subject: str, diff: str, title: str) -> Change:
         return Change(
             id=f"{case.get().id}-{attempt}",
-            subject=best.path,
+            subject=subject,
             workspace=str(bench.workspace.root),
             base=bench.workspace.head,
-            diff=best.diff,
+            diff=diff,
             at=self.clock().isoformat(timespec="seconds"),
-            title=f"Repair {best.description}"[:72],
+            title=title[:72],
         )
 
     async def test(self, order: Improvement, change_id: str, times: int) -> Verdict:
@@ -366,6 +400,10 @@ class Repairing:
         bench, row = await self.open(order), await self.changing.find(change_id)
         if "goal" in row["evidence"]:
             verdict, found = await self.constructing.test(bench, row["diff"], times)
+            await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
+            return verdict
+        if "pattern" in row["evidence"]:
+            verdict, found = await self._test_shared(bench, row["diff"], times)
             await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
             return verdict
         diff, before = row["diff"], TestRun.model_validate(row["evidence"]["target"])
@@ -380,6 +418,28 @@ class Repairing:
             await self.changing.add_evidence(change_id, found)
         await self.changing.add_evidence(change_id, {"verdict": verdict.as_json()})
         return verdict
+
+    async def _test_shared(self, bench: Bench, diff: str, times: int) -> tuple[Verdict, Json]:
+        """Return the verdict on what only moves code: all tests stay as they are."""
+        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        if verdict.verdict == "refuse":
+            return verdict, {}
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            timeout_s = self.settings.sandbox.test_timeout_s
+            before = run_tests(
+                bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel
+            )
+            proved, report = gate.prove(
+                bench.sandbox, tree, bench.command, diff, before, cancel=cancel, repairs=False
+            )
+            proof = report.as_json() if report else None
+            return ActOutcome(result={"verdict": proved.as_json(), "tests": proof})
+
+        act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
+        said = await self.acting.perform(act, lambda: on_a_copy(bench, do))
+        proved = Verdict.model_validate(said["verdict"])
+        return (proved if proved.verdict == "refuse" else verdict), {"tests": said["tests"]}
 
     async def _run_tests(self, bench: Bench) -> TestRun:
         def do(tree: Path, cancel: Event) -> ActOutcome:

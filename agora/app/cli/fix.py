@@ -18,6 +18,9 @@ def fix(
     goal: Annotated[
         str | None, typer.Option(help="What to build instead; it needs a model.")
     ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Share a function that three files repeat.")
+    ] = False,
     private: Annotated[
         bool, typer.Option("--private", help="Show its sources to no model in a cloud.")
     ] = False,
@@ -31,7 +34,7 @@ def fix(
     order: output.Json = {
         "workspace": str(workspace.absolute()),
         "test": test,
-        "kinds": ["failing_tests"],
+        "kinds": ["pattern" if shared else "failing_tests"],
         "timeout_s": timeout,
         "trust_workspace": trust,
         "goal": goal,
@@ -51,7 +54,11 @@ async def _fix(order: output.Json, yes: bool, as_json: bool) -> int:
     wanted = Improvement.model_validate(order)
     await team.current().repairing.open(wanted)
     async with runs.opened() as running:
-        waiting = None if order["goal"] else await _waiting(str(order["workspace"]))
+        waiting = (
+            None
+            if order["goal"] or "pattern" in order["kinds"]
+            else await _waiting(str(order["workspace"]))
+        )
         state = waiting or await _cycle(running, order)
         if yes and state.get("status") == "waiting":
             with output.progress("committing") as tell:

@@ -62,9 +62,11 @@ def prove(
     *,
     timeout_s: float = 60.0,
     cancel: Event | None = None,
+    repairs: bool = True,
 ) -> tuple[Verdict, TestReport | None]:
     """Run all tests twice with the patch; what `before` names must pass, as much as it did.
 
+    What `repairs` must mend something; what only moves code must leave all tests as they were.
     Raises SandboxFailedError where the runner itself did not work: no verdict.
     """
     each_s = max(2.0, SLOWER * max(before.durations.values(), default=0.0))
@@ -79,18 +81,18 @@ def prove(
         with ThreadPoolExecutor(ROUNDS) as pool:
             waiting = [pool.submit(contextvars.copy_context().run, trial) for _ in range(ROUNDS)]
             runs = [one.result() for one in waiting]
-    verdicts = [_proved(before, run) for run in runs]
+    verdicts = [_proved(before, run, repairs) for run in runs]
     worst = next((v for v in verdicts if v.verdict == "refuse"), verdicts[0])
     return worst, _report(before, runs)
 
 
-def _proved(before: TestRun, after: TestRun) -> Verdict:
+def _proved(before: TestRun, after: TestRun, repairs: bool = True) -> Verdict:
     """Return whether every test that counts passes, within the bounds of the old version."""
     lost = [name for name in before.outcomes if name not in after.outcomes]
     skipped = [name for name in after.ids("skipped") if before.outcomes.get(name) != "skipped"]
     failing = [name for name in after.failing if before.counts(name)]
     foreign = sorted(set(after.tampered) - set(before.tampered))
-    if not before.failing:
+    if repairs and not before.failing:
         return _no("nothing_to_repair", "no test failed before")
     if foreign:
         return _no("test_runner", f"replaces {foreign[0]}")
