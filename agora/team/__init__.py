@@ -147,7 +147,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     )
     synthesising = Synthesising(answering, asking, market)
     meeting = _meeting(settings, database, acting, asking, market, library, stream, tooling)
-    solving = Solving(database, changing)
+    solving = Solving(settings.repair, database, watching, changing, proving)
     proposing = Proposing(settings, database, asking, market)
     return Team(
         settings=settings,

@@ -321,6 +321,7 @@ class Repairing:
         """Close an opportunity without a patch, and return why in one sentence."""
         row = await self.watching.find(opportunity_id)
         await self.watching.close(opportunity_id, "not_found")
+        await self.solving.review()
         if "goal" in row["evidence"]:
             has_models = await self.proposing.has_models()
             return "nobody has built what the gate accepts" if has_models else NO_MODEL
