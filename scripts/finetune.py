@@ -112,7 +112,9 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     """Read the arguments, train, and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="what `agora distil export` has written")
     parser.add_argument("--base", default="", help="a folder, or a name on the hub")
     parser.add_argument("--ollama-base", default="", help="the same model, as Ollama calls it")
@@ -131,9 +133,9 @@ def main() -> int:
     if not given.base:
         parser.error("--base names the model to train, or --smoke makes a tiny one")
     try:
-        print(json.dumps(train(given)))
+        sys.stdout.write(json.dumps(train(given)) + "\n")
     except ImportError as error:
-        print(f"{error}: pip install '.[finetune]'", file=sys.stderr)
+        sys.stderr.write(f"{error}: pip install '.[finetune]'\n")
         return 2
     return 0
 
