@@ -17,18 +17,28 @@ ON CONFLICT DO NOTHING
 """
 FIND = "SELECT * FROM changes WHERE id = %s"
 MOVE = "UPDATE changes SET status = %s WHERE id = %s AND status = ANY(%s)"
-REBASE = "UPDATE changes SET base = %s WHERE id = %s AND status = 'approved'"
+REBASE = """
+UPDATE changes SET base = %s
+WHERE id = %s AND (status = 'approved' OR takes_back <> '' AND status = 'proposed')
+"""
 ADD = "UPDATE changes SET evidence = evidence || %s WHERE id = %s"
 APPLIED = """
 UPDATE changes SET status = 'applied', commit = %s WHERE id = %s AND status <> 'applied'
 """
 WAITING = "SELECT * FROM changes WHERE status = 'waiting' ORDER BY created_at"
+UNWANTED = """
+SELECT digest FROM changes
+WHERE workspace = %s AND takes_back = '' AND status IN ('rejected', 'reverted')
+"""
 COUNT = "SELECT status, count(*) AS changes FROM changes GROUP BY status"
 ANSWER = """
 INSERT INTO approvals (change_id, digest, type, by, reason, diff)
 VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
-ANSWERED = "SELECT change_id, digest, type, by, reason, diff FROM approvals WHERE change_id = %s"
+ANSWERED = """
+SELECT change_id, digest, type, by, reason, diff, decision FROM approvals WHERE change_id = %s
+"""
+LOGGED = "UPDATE approvals SET decision = %s WHERE change_id = %s AND decision IS NULL"
 
 
 async def propose(
@@ -53,7 +63,7 @@ async def find(connection: Rows, change_id: str) -> Row | None:
 
 def change_of(row: Row) -> Change:
     """Return the change that a row holds."""
-    return Change.model_validate({name: row[name] for name in Change.model_fields})
+    return Change.model_validate({name: row[name] for name in Change.model_fields if name in row})
 
 
 async def move(connection: Rows, change_id: str, status: str, *before: str) -> bool:
@@ -96,3 +106,14 @@ async def answer(connection: Rows, approval: Approval, diff: str | None = None) 
 async def answered(connection: Rows, change_id: str) -> Row | None:
     """Return what a person said of a change, or None."""
     return await (await connection.execute(ANSWERED, [change_id])).fetchone()
+
+
+async def logged(connection: Rows, change_id: str, decision: int) -> None:
+    """Store where the signed log has an answer; the first place counts."""
+    await connection.execute(LOGGED, [decision, change_id])
+
+
+async def unwanted(connection: Rows, workspace: str) -> set[str]:
+    """Return the digests of what was rejected, or taken back, in a workspace."""
+    rows = await (await connection.execute(UNWANTED, [workspace])).fetchall()
+    return {str(row["digest"]) for row in rows}

@@ -165,6 +165,21 @@ class Database:
         await asyncio.to_thread(migrate, url)
         return url
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """Return how many connections there are, how many are free, and how many wait for one."""
+        found = self._pool.get_stats() if self._pool is not None else {}
+        names = {"size": "pool_size", "free": "pool_available", "waiting": "requests_waiting"}
+        return {name: int(found.get(said, 0)) for name, said in names.items()}
+
+    async def restart(self) -> None:
+        """Throw the pool away and open another one; a server of our own is started if it is down.
+
+        Who holds a connection of the old one may end with it.
+        """
+        await self.close()
+        await self._open()
+
     async def close(self) -> None:
         """Close the pool, if anything was asked."""
         if self._ringing is not None:

@@ -4,26 +4,36 @@ import fcntl
 import json
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agora.domain.signing import Signer, canonical, is_signed, link
-from memory.database import Row, Rows
+from memory.database import UNFLUSHED, Row, Rows
 
 # The lock comes first, in a statement of its own: the next one must see the head it waited for.
 LOCK = "SELECT pg_advisory_xact_lock(2027)"
-HEAD = "SELECT seq, hash, signature FROM decisions ORDER BY seq DESC LIMIT 1"
+LOCK_UNFLUSHED = (
+    f"WITH unflushed AS ({UNFLUSHED}) SELECT pg_advisory_xact_lock(2027) FROM unflushed"
+)
+HEAD = """
+SELECT seq, hash,
+       to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
+FROM (SELECT 0 AS seq, '' AS hash UNION ALL
+      (SELECT seq, hash FROM decisions ORDER BY seq DESC LIMIT 1)) AS known
+ORDER BY seq DESC LIMIT 1
+"""
 APPEND = "INSERT INTO decisions (seq, body, hash, signature) VALUES (%s, %s, %s, %s)"
 SOME = "SELECT seq, body, hash, signature FROM decisions WHERE seq > %s ORDER BY seq LIMIT 1000"
 NEWEST = """
 SELECT * FROM (SELECT seq, body, hash FROM decisions ORDER BY seq DESC LIMIT %s) AS newest
 ORDER BY seq
 """
-HEAD_SIZE = 512  # bytes; always as many, so that one write replaces the head as a whole
-NOW = """
-SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
+ROTATE = "rotate_key"
+ROTATED = f"""
+SELECT 1 FROM decisions WHERE body LIKE '%%"action":"{ROTATE}"%%' AND body LIKE %s LIMIT 1
 """
+HEAD_SIZE = 512  # bytes; always as many, so that one write replaces the head as a whole
 
 
 @dataclass(frozen=True)
@@ -41,20 +51,50 @@ class Decisions:
 
     signer: Signer
 
-    async def append(self, connection: Rows, decision: dict[str, Any]) -> Row:
-        """Add an entry at the head; keep the transaction short, everybody waits for it."""
+    async def append(
+        self, connection: Rows, decision: dict[str, Any], *, is_followed: bool = False
+    ) -> Row:
+        """Add an entry at the head; keep the transaction short, everybody waits for it.
+
+        What `is_followed` by a lasting transaction goes to the disk along with that one.
+        """
+        head = await self._hold(connection, LOCK_UNFLUSHED if is_followed else LOCK)
+        return await self._add(connection, head, decision)
+
+    async def _hold(self, connection: Rows, lock: str = LOCK) -> Row:
+        """Return the newest entry; nobody appends another one before the transaction ends."""
         async with connection.pipeline():
-            await connection.execute(LOCK)
-            heads, times = await connection.execute(HEAD), await connection.execute(NOW)
-        head = await heads.fetchone() or {"seq": 0, "hash": ""}
-        now = await times.fetchone()
-        assert now is not None
+            await connection.execute(lock.encode())
+            found = await connection.execute(HEAD)
+        head = await found.fetchone()
+        assert head is not None
+        if self.signer.next_path.exists():
+            await self._finish_rotation(connection)
+        return head
+
+    async def _add(self, connection: Rows, head: Row, decision: dict[str, Any]) -> Row:
+        key = self.signer.key
         row: Row = {"seq": head["seq"] + 1}
-        body = canonical(decision | row | now | {"key": self.signer.public})
+        body = canonical(decision | row | {"at": head["at"], "key": key.public})
         row |= {"hash": link(head["hash"], body)}
-        row |= {"signature": self.signer.sign(row["hash"])}
+        row |= {"signature": key.sign(row["hash"])}
         await connection.execute(APPEND, [row["seq"], body, row["hash"], row["signature"]])
         return row
+
+    async def rotate(self, connection: Rows, by: str, reason: str) -> Row:
+        """Append that another key signs from the next entry on; once committed, `take_over`."""
+        head = await self._hold(connection)
+        entry = {"actor": by, "action": ROTATE, "resource": self.signer.prepare()}
+        return await self._add(connection, head, entry | {"verdict": "accept", "reasons": [reason]})
+
+    async def _finish_rotation(self, connection: Rows) -> None:
+        """Do what a process has left that died in a rotation; we hold the lock that it held."""
+        public = self.signer.next_public()
+        found = await connection.execute(ROTATED, [f'%"resource":"{public}"%'])
+        if await found.fetchone():
+            self.signer.take_over()
+        else:
+            self.signer.next_path.unlink(missing_ok=True)
 
     def keep_head(self, row: Row) -> None:
         """Write the newest entry down outside of the database: a cut tail is seen by it."""
@@ -70,26 +110,57 @@ class Decisions:
     async def verify(self, connection: Rows) -> Finding:
         """Look at every entry: does it follow from the one before, and did we sign it?"""
         head = _read_head(self.signer.folder / "decisions.head")
+        keys = Keys({*self.signer.known(), self.signer.public})
         seq, previous = 0, ""
         async for row in _all(connection):
-            if problem := self._problem(row, seq, previous, head):
+            if problem := problem_of(row, seq, previous, keys):
                 return Finding(seq, seq + 1, problem)
+            if row["seq"] == head.get("seq") and row["hash"] != head["hash"]:
+                said = "it is not the entry that was kept outside of the database"
+                return Finding(seq, seq + 1, said)
             seq, previous = row["seq"], row["hash"]
         if head.get("seq", 0) > seq:
             return Finding(seq, seq + 1, f"entries {seq + 1} to {head['seq']} are gone")
         return Finding(seq)
 
-    def _problem(self, row: Row, seq: int, previous: str, head: Row) -> str:
-        if row["seq"] != seq + 1:
-            return f"entry {seq + 1} is gone"
-        if row["hash"] != link(previous, row["body"]):
-            return "its content or its place in the chain was changed"
-        if not is_signed(self.signer.public, row["hash"], row["signature"]):
+
+@dataclass
+class Keys:
+    """The public keys that may sign, and since which entry others may no longer."""
+
+    known: set[str]
+    retired: dict[str, int] = field(default_factory=dict)
+
+    def problem(self, body: Row, row: Row) -> str:
+        """Return what is wrong with the signature of an entry; "" if nothing is."""
+        key = str(body.get("key"))
+        if not is_signed(key, row["hash"], row["signature"]):
             return "its signature is not ours"
-        if row["seq"] == head.get("seq") and row["hash"] != head["hash"]:
-            return "it is not the entry that was kept outside of the database"
-        body = json.loads(row["body"])
-        return "" if body.get("seq") == row["seq"] else "its number was changed"
+        if key not in self.known:
+            return f"its signature is not ours: `agora log accept {key}` if it is"
+        if key in self.retired:
+            return f"its key was put away by entry {self.retired[key]}"
+        if body.get("action") == ROTATE:
+            self.known.add(body["resource"])
+            self.retired[key] = row["seq"]
+        return ""
+
+
+def problem_of(row: Row, seq: int, previous: str, keys: Keys) -> str:
+    """Return what is wrong with the entry that follows number `seq`; "" if nothing is."""
+    if row["seq"] != seq + 1:
+        return f"entry {seq + 1} is gone"
+    if row["hash"] != link(previous, row["body"]):
+        return "its content or its place in the chain was changed"
+    body = _parsed(row["body"].encode())
+    if problem := keys.problem(body, row):
+        return problem
+    return "" if body.get("seq") == row["seq"] else "its number was changed"
+
+
+async def hold(connection: Rows) -> None:
+    """Let nobody else append until the transaction ends."""
+    await connection.execute(LOCK)
 
 
 async def newest(connection: Rows, limit: int) -> list[Row]:

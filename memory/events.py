@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -33,13 +33,20 @@ NARROWED = {
 ENDING = " ORDER BY xid, id LIMIT %(limit)s"
 END = f"SELECT xid, id FROM events WHERE {CERTAIN} ORDER BY xid DESC, id DESC LIMIT 1"
 # As one value: two hundred rows would take the driver longer than all the rest of a stage.
+# What names no tenant, such as a fault of a server, concerns everybody.
 NEWEST = f"""
 SELECT coalesce(json_agg(to_json(newest) ORDER BY newest.xid, newest.id), '[]') AS all FROM (
     SELECT xid, id, at, correlation_id, kind, body, channel FROM events
     WHERE kind = ANY(%(kinds)s) AND correlation_id NOT LIKE %(but)s AND channel = '' AND {CERTAIN}
+      AND (body ->> 'tenant' IS NULL OR body ->> 'tenant' = %(tenant)s)
     ORDER BY xid DESC, id DESC LIMIT %(limit)s
 ) AS newest
 """
+# A temporary channel is over some time after its last event.
+OVER = """one.channel <> '' AND one.at < clock_timestamp() - %(channel)s
+      AND NOT EXISTS (SELECT FROM events AS later WHERE later.channel = one.channel
+                      AND later.at > clock_timestamp() - %(channel)s)"""
+CLOSE = f"DELETE FROM events AS one WHERE {OVER}"
 UNCERTAIN = f"SELECT EXISTS (SELECT FROM events WHERE NOT {CERTAIN}) AS is_there"
 
 
@@ -124,9 +131,11 @@ async def note(
     connection.has_told = True
 
 
-async def newest(connection: Rows, kinds: Sequence[str], limit: int, *, but: str) -> list[Event]:
-    """Return the newest certain events of some kinds, oldest first, but those of some cases."""
-    given = {"kinds": list(kinds), "limit": limit, "but": f"{but}%"}
+async def newest(
+    connection: Rows, kinds: Sequence[str], limit: int, *, but: str, tenant: str
+) -> list[Event]:
+    """Return the newest certain events that concern a tenant, oldest first, but of some cases."""
+    given = {"kinds": list(kinds), "limit": limit, "but": f"{but}%", "tenant": tenant}
     found = await (await connection.execute(NEWEST, given)).fetchone()
     rows = found["all"] if found else []
     return [event_of(row | {"at": datetime.fromisoformat(row["at"])}) for row in rows]
@@ -147,6 +156,11 @@ async def read(connection: Rows, wanted: Wanted, after: Cursor, limit: int = 500
     if len(events) < limit:
         reached = max(reached, end)
     return Batch(events, reached, bool(unsettled and unsettled["is_there"]))
+
+
+async def close_channels(connection: Rows, kept: timedelta) -> None:
+    """Let temporary channels disappear whose last event is older than that."""
+    await connection.execute(CLOSE, {"channel": kept})
 
 
 async def certain_end(connection: Rows) -> Cursor:

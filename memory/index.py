@@ -63,6 +63,7 @@ class Index:
     """Collections of vectors in one Chroma."""
 
     chroma: Chroma
+    repairs: int = field(default=0, init=False)  # how often it has failed and was opened anew
     _collections: dict[Collection, Any] = field(default_factory=dict, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
@@ -132,6 +133,7 @@ class Index:
         return self._collections[it]
 
     def _repair(self) -> None:
+        self.repairs += 1
         self._collections.clear()
         self.chroma.repair()
 

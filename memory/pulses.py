@@ -1,4 +1,4 @@
-"""The pulses table: what the team did at a time, in few words, and from which events."""
+"""The pulses table: what the team did for a tenant, in few words, and from which events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from memory.database import Row, Rows
 from memory.events import Cursor
 
 KEEP = """
-INSERT INTO pulses (at, text, author, labels, sources, xid, event)
-VALUES (%(at)s, %(text)s, %(author)s, %(labels)s, %(sources)s, %(xid)s::xid8, %(event)s)
-ON CONFLICT (xid, event) DO UPDATE SET text = EXCLUDED.text, author = EXCLUDED.author,
+INSERT INTO pulses (tenant, at, text, author, labels, sources, xid, event)
+VALUES (%(tenant)s, %(at)s, %(text)s, %(author)s, %(labels)s, %(sources)s,
+        %(xid)s::xid8, %(event)s)
+ON CONFLICT (tenant, xid, event) DO UPDATE SET text = EXCLUDED.text, author = EXCLUDED.author,
     at = EXCLUDED.at WHERE EXCLUDED.author <> 'events'
 """
-NEWEST = "SELECT * FROM pulses ORDER BY xid DESC, event DESC LIMIT 1"
+NEWEST = "SELECT * FROM pulses WHERE tenant = %s ORDER BY xid DESC, event DESC LIMIT 1"
 AT_WORK = """
 SELECT stage, count(*) AS runs FROM claims
 WHERE NOT is_open AND expires_at > clock_timestamp() GROUP BY stage
@@ -27,6 +28,7 @@ WHERE NOT is_open AND expires_at > clock_timestamp() GROUP BY stage
 class Pulse:
     """One pulse; `author` is the bidder that wrote it, or "events" where they say it themselves."""
 
+    tenant: str
     at: datetime
     text: str
     author: str
@@ -37,18 +39,18 @@ class Pulse:
 
 async def keep(connection: Rows, pulse: Pulse) -> None:
     """Store a pulse; what a model has written replaces what the events say by themselves."""
-    row: Row = {name: getattr(pulse, name) for name in ("at", "text", "author")}
+    row: Row = {name: getattr(pulse, name) for name in ("tenant", "at", "text", "author")}
     row |= {"labels": list(pulse.labels), "sources": Jsonb(pulse.sources)}
     row |= {"xid": str(pulse.cursor.xid), "event": pulse.cursor.id}
     await connection.execute(KEEP, row)
 
 
-async def newest(connection: Rows) -> Pulse | None:
-    """Return the newest pulse, or None before the first one."""
-    row = await (await connection.execute(NEWEST)).fetchone()
+async def newest(connection: Rows, tenant: str) -> Pulse | None:
+    """Return a tenant's newest pulse, or None before the first one."""
+    row = await (await connection.execute(NEWEST, [tenant])).fetchone()
     if row is None:
         return None
-    named = {name: row[name] for name in ("at", "text", "author", "labels", "sources")}
+    named = {name: row[name] for name in ("tenant", "at", "text", "author", "labels", "sources")}
     return Pulse(**named, cursor=Cursor(int(row["xid"]), row["event"]))
 
 

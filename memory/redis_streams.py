@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -119,6 +120,10 @@ class RedisStreams:
         if await self.client.get(ORIGIN) != row["id"]:
             hint = "give each its own number: redis://…/1"
             raise SettingsError("REDIS_URL holds the events of another database", hint)
+
+    def rest(self, is_resting: bool) -> None:
+        """Ask Redis nothing until told otherwise: all goes by the outbox."""
+        self._again_at = inf if is_resting else 0.0
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,5 @@
 """The rooms table: minutes of war rooms, and what was shown to be right afterwards."""
 
-from datetime import timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -17,18 +16,6 @@ SELECT id, thread_id, domain, minutes, ruled_at, truth, judged_at FROM rooms WHE
 JUDGE = """
 UPDATE rooms SET truth = %s, judged_at = clock_timestamp()
 WHERE id = %s AND judged_at IS NULL RETURNING domain, minutes
-"""
-CHANNEL = ["room.opened", "room.voted", "room.argued", "room.judged", "room.ruled"]
-SAID = """
-SELECT id, at, kind, body FROM events
-WHERE correlation_id = %s AND kind = ANY(%s) AND id > %s ORDER BY id
-"""
-CLOSE = """
-WITH over AS (
-    UPDATE rooms SET is_live = false WHERE is_live AND ruled_at < clock_timestamp() - %s
-    RETURNING split_part(id, '.', 1) AS id
-)
-DELETE FROM events USING over WHERE correlation_id = over.id AND kind = ANY(%s)
 """
 STAGES = ("vote", "evidence", "judging")
 # A question that was asked again after a crash was paid again, so it counts again.
@@ -62,14 +49,3 @@ async def spent(connection: Rows, room_id: str) -> Row:
     row = await (await connection.execute(SPENT, given)).fetchone()
     assert row is not None
     return row
-
-
-async def said(connection: Rows, room_id: str, after: int = 0) -> list[Row]:
-    """Return what a meeting's channel has carried since an event: `id`, `at`, `kind`, `body`."""
-    wanted = [room_id.partition(".")[0], CHANNEL, after]
-    return await (await connection.execute(SAID, wanted)).fetchall()
-
-
-async def close_channels(connection: Rows, kept: timedelta) -> None:
-    """Let the channels of meetings disappear that have ruled so long ago; minutes stay."""
-    await connection.execute(CLOSE, [kept, CHANNEL])

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from agora.domain.recollection import LOW
+from memory import events
 from memory.database import Row, Rows
 
 BATCH = 5000
@@ -55,16 +56,15 @@ EVENTS = Sweep(
 )
 CHANNELS = Sweep(
     "events",
-    """SELECT one.ctid, 80 + pg_column_size(one.body) AS bytes FROM events AS one
-    WHERE one.channel <> '' AND one.at < clock_timestamp() - %(channel)s
-      AND NOT EXISTS (SELECT FROM events AS later WHERE later.channel = one.channel
-                      AND later.at > clock_timestamp() - %(channel)s)""",
+    f"""SELECT one.ctid, 80 + pg_column_size(one.body) AS bytes FROM events AS one
+    WHERE {events.OVER}""",
 )
 PULSES = Sweep(
     "pulses",
     """SELECT one.ctid, pg_column_size(one.sources) + pg_column_size(one.text) AS bytes
     FROM pulses AS one WHERE one.at < clock_timestamp() - %(stream)s
-      AND EXISTS (SELECT FROM pulses AS later WHERE later.id > one.id)""",
+      AND EXISTS (SELECT FROM pulses AS later
+                  WHERE later.id > one.id AND later.tenant = one.tenant)""",
 )
 ANSWERS = Sweep(
     "answers",

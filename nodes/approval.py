@@ -8,6 +8,7 @@ from agora import team
 from agora.domain.contracts import Json
 from nodes.stage import stage
 from nodes.states import ImprovementState
+from nodes.tracing import judge
 
 DECISIONS = ("approve", "edit", "reject")
 
@@ -24,6 +25,7 @@ async def approval(
         # Only a clear word counts: a mistyped or empty resume leaves the change waiting.
         answer = interrupt(request | {"problem": f"not a decision: {answer!r}"})
     said = await changing.hear(change_id, decision)
+    judge("human_override", said != "approve")
     if said == "edit":
         edited = await changing.edited(change_id)
         return Command(update={"change_id": edited}, goto="testing")

@@ -8,7 +8,7 @@ from agora import team
 from agora.domain.contracts import AgentTask, Json
 from nodes.stage import stage
 from nodes.states import TaskState
-from nodes.tracing import note
+from nodes.tracing import judge, note
 
 
 @stage
@@ -21,6 +21,7 @@ async def bidding(state: TaskState) -> Command[Literal["execution", "reflection"
     bids = [bid.as_json() for bid in sold.auction.bids]
     note(bids=bids, policy=task.policy, mix=state["plan"]["mix"])
     if sold.auction.award is None:
+        judge("policy_violation", 1.0 if sold.is_forbidden else None)
         outcome = _last(state.get("tried", []), sold.hint) or sold.nobody().as_json()
         return Command(update={"bids": bids, "award": None, "outcome": outcome}, goto="reflection")
     award = sold.auction.award.as_json()

@@ -7,6 +7,7 @@ from langgraph.types import Command
 
 from agora import team
 from agora.domain.contracts import AgentTask, Json
+from agora.domain.redaction import redact
 from agora.team.acting import case
 from nodes.stage import is_spoken, stage
 from nodes.states import TaskState
@@ -30,7 +31,8 @@ FRESH: Json = {
 async def intake(state: TaskState) -> Command[Literal["pulse", "__end__"]]:
     """Accept the task, or return what is known when it was done before under the same id."""
     here, answering = case.get(), team.current().answering
-    task = AgentTask.read(_asked(state) | {"id": here.id})
+    await team.current().capabilities.refresh()
+    task = AgentTask.read(redact(_asked(state), team.current().settings.secrets) | {"id": here.id})
     known = await answering.accept(task, here)
     context = answering.context(task, here).as_json()
     if wordings := wanted(get_runtime(Wordings).context):

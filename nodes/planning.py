@@ -16,8 +16,13 @@ from nodes.states import TaskState
 async def planning(state: TaskState) -> Command[Literal["bidding", "subtask"]]:
     """Add domains, tools, what is remembered of such tasks, and the subtasks if it is split."""
     task = AgentTask.model_validate(state["task"])
-    plan = await team.current().planning.plan(task, state["context"]["ends_at"])
-    told = await team.current().remembering.recall(task)
+    current, may_split = team.current(), team.current().capabilities.has("planning", task.id)
+    plan = await current.planning.plan(task, state["context"]["ends_at"], may_split=may_split)
+    may_join = current.capabilities.has("synthesis", task.id)
+    plan["synthesis"] = may_join and plan.get("synthesis", False)
+    told: list[str] = await current.capabilities.attempt(
+        "memories", task.id, lambda: current.remembering.recall(task), []
+    )
     context = state["context"] | {"tools": plan["tools"], "memories": told}
     changes: TaskState = {"plan": plan, "context": context}
     if plan["is_whole"]:

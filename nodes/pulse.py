@@ -8,5 +8,8 @@ from nodes.states import TaskState
 @stage
 async def pulse(state: TaskState) -> TaskState:
     """Add the newest pulse, and what has happened since."""
-    told = await team.current().pulsing.told(state["task"]["labels"])
+    current, task = team.current(), state["task"]
+    told = await current.capabilities.attempt(
+        "pulse", task["id"], lambda: current.pulsing.told(task["labels"], task["tenant"]), ""
+    )
     return {"context": state["context"] | {"pulse": told}}

@@ -12,6 +12,7 @@ from nodes.states import TaskState
 @stage
 async def rewriting(state: TaskState) -> Command[Literal["__end__"]]:
     """Open a prompt opportunity for each; who rewrites finds the evidence there."""
-    for drop in state["dropped"]:
+    may_rewrite = team.current().capabilities.has("prompts", state["task"]["id"])
+    for drop in state["dropped"] if may_rewrite else ():
         await team.current().learning.open_prompt(drop)
     return Command(goto="__end__")

@@ -9,6 +9,7 @@ from agora.domain.contracts import AgentTask, Ruling
 from agora.team.meeting import asked_of_a_person, ruled_by_person
 from nodes.stage import stage
 from nodes.states import RoomState
+from nodes.tracing import judge
 
 
 @stage
@@ -19,6 +20,7 @@ async def ruling(state: RoomState) -> Command[Literal["__end__"]]:
     if said.answer and not said.is_consensus and meeting.settings.asks_person:
         said = _appealed(task, said)
     said, outcome = await meeting.close(task, state["table"], state["seats"], said)
+    judge("consensus_agreement", said.confidence)
     ruled = {"ruling": said.as_json(), "outcome": outcome.as_json()}
     return Command(update=ruled, goto="__end__")
 

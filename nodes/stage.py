@@ -20,8 +20,13 @@ from psycopg import OperationalError
 from agora import team
 from agora.domain.contracts import Case
 from agora.domain.errors import ClaimHeldError, ClaimLostError
-from agora.team.acting import case
+from agora.team import discretion, farewell, telemetry
+from agora.team.acting import audited, case
+from nodes import tracing
+from nodes.permission import once_permitted
 
+discretion.begin()
+farewell.begin()
 PROCESS = uuid.uuid4().hex  # a pid comes back after a restart, a nonce does not
 CASES = uuid.UUID("5b1f2f2e-6a53-4b7e-9f60-0d1c7c1f6a2b")
 
@@ -152,11 +157,16 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
         async with tenure(here, info) as held:
             here = Case(here.id, here.thread_id, here.stage, held.token, here.round)
             case.set(here)
+            audited.set({})
             with structlog.contextvars.bound_contextvars(
                 correlation_id=here.correlation_id, stage=here.stage
             ):
-                changes = await body(*arguments, **named)
+                with telemetry.spanned(here, _agent(state)):
+                    changes = await once_permitted(lambda: body(*arguments, **named))
+                tracing.name(here, state, changes, team.current().acting.policy.hash)
             held.is_ending |= _is_end(changes)
+            if _is_end(changes):
+                telemetry.ended(here, tracing.outcome(state, changes))
             await team.current().holding.exit(here)
             return changes
 
@@ -174,6 +184,12 @@ def is_spoken(state: Any) -> bool:
     """Return whether the newest message is one that no task was made of yet."""
     messages = state.get("messages") or []
     return bool(messages) and messages[-1].type == "human" and messages[-1].id != state.get("heard")
+
+
+def _agent(state: Any) -> str | None:
+    """Return which expert a stage sets to work."""
+    award = state.get("award") or {}
+    return (award.get("winner") or {}).get("expert")
 
 
 def _is_end(changes: Any) -> bool:

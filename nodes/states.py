@@ -30,6 +30,7 @@ class TaskState(TaskInput, total=False):
     """
 
     heard: str | None  # intake: the message that the task was made of
+    turns: list[str]  # reflection: what was said last on this thread, where nobody keeps messages
     is_alone: bool  # recall: False where the task rests on turns that it does not hold
     context: Json  # intake, then pulse and planning
     plan: Json  # planning; joining, where a subtask has failed

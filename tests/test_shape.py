@@ -29,10 +29,15 @@ OURS = ("agora", "memory", "prompts", "config", "nodes", "graphs", "web", "tests
 DATABASES = ("psycopg", "psycopg_pool", "yoyo", "procrastinate", "chromadb", "redis")
 VENDORS = ("langchain_ollama", "langchain_openai", "langchain.chat_models", "ollama", "openai")
 GUARDED = {
+    "agora.domain.alerts.mail",
+    "agora.domain.alerts.post",
     "agora.domain.chat.ask",
     "agora.domain.fetching.fetch",
     "agora.domain.tools.call",
     "agora.domain.git.write",
+    "agora.domain.mcp_servers.call",
+    "agora.domain.mcp_servers.offered",
+    "agora.domain.probing.probe",
     "agora.domain.repair.sandbox.Sandbox.open",
 }
 NEVER_IN_A_NAME = set(

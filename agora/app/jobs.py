@@ -17,13 +17,16 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
-from agora.app import learning
+from agora.app import audits, learning
+from agora.app.loops import cycle
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
+from agora.app.vigil import Vigil
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
-from memory.database import heed_cancellation
+from agora.team.telemetry import told_of_job
+from memory.database import end, heed_cancellation
 from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
@@ -97,6 +100,12 @@ async def retry_stalled(runs: Runs) -> None:
         await app.job_manager.finish_job(left, Status.FAILED, delete_job=False)
 
 
+async def _may(name: str) -> bool:
+    """Return whether a capability is on, as it stands in the database now."""
+    await team.current().capabilities.read()
+    return team.current().capabilities.has(name)
+
+
 async def index(runs: Runs) -> None:
     """Compute the vectors of what is new; then other processes may have the files again."""
     indexing = team.current().indexing
@@ -109,25 +118,63 @@ async def index(runs: Runs) -> None:
         await indexing.close()
 
 
+async def compare(runs: Runs) -> None:
+    """Do some ended tasks another way, too, as far as trials ask for it."""
+    if not await _may("trials"):
+        return
+    if pairs := await team.current().comparing.run():
+        log.info("ways are compared", pairs=pairs)
+
+
 async def scout(runs: Runs) -> None:
     """Read the feeds that are due, and answer ahead."""
+    if not await _may("scout"):
+        return
     told = await team.current().scouting.scout()
     log.info("feeds are read", news=told["news"], predicted=len(told["predicted"]))
 
 
 async def learn(runs: Runs) -> None:
     """Go on with trials of prompts, and put in line whose prompt is to be rewritten."""
+    if not await _may("prompts"):
+        return
     for expert in await learning.go_on(runs):
         await later("rewrite", f"rewrite {expert}", expert=expert)
 
 
-job("go_on", go_on)
 job("rewrite", learning.rewrite)
 periodic("learn", "* * * * * 45", learn)
+
+
+async def begin_cycles(runs: Runs) -> None:
+    """Put each loop in line whose next cycle is due."""
+    if not await _may("loop"):
+        return
+    for loop_id in await team.current().looping.due():
+        await later("loop_cycle", f"cycle of loop {loop_id}", loop_id=loop_id)
+
+
+async def loop_cycle(runs: Runs, loop_id: str) -> None:
+    """Do one cycle, unless another worker was quicker."""
+    told = await cycle(runs, loop_id)
+    log.info("a cycle is done", loop=loop_id, told=told)
+
+
+async def alert_again(runs: Runs) -> None:
+    """Send the alerts that a channel has not taken yet."""
+    await team.current().alerting.deliver()
+
+
+job("go_on", go_on)
+job("loop_cycle", loop_cycle)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
+periodic("audit", "23 5 * * *", audits.recur)
 periodic("index", "* * * * * 30", index)
+periodic("compare", "*/2 * * * *", compare)
+periodic("loops", "* * * * * */5", begin_cycles)
+periodic("alerts", "* * * * * 45", alert_again)
 periodic("scout", "7 * * * *", scout)
 
 
@@ -159,9 +206,10 @@ class Tally:
 
     async def __call__(self, work: Any, context: JobContext, worker: Any) -> Any:
         """Do one job, and count and log how it went."""
-        begun = time.monotonic()
+        begun, name = time.monotonic(), context.job.task_name
         try:
-            result = await work()
+            with told_of_job(name, context.job.id):
+                result = await work()
         except Exception as error:
             self.failed += 1
             log.error("a job has failed", job=context.job.task_name, error=str(error))
@@ -176,6 +224,7 @@ async def work(runs: Runs, concurrency: int, tally: Tally) -> None:
     """Do jobs, and what goes on all the time, until cancelled; jobs that run may still end."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_ever(lambda: _work(runs, concurrency, tally), "jobs"))
+        group.create_task(_ever(Vigil.of(team.current(), runs).run, "health"))
         for name, going_on in always():
             group.create_task(_ever(going_on, name))
 
@@ -184,10 +233,31 @@ def always() -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
     """Return what goes on all the time; of all workers one does it, and the others stand by."""
     stream = team.current().stream
     found: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]
-    found = [("pulse", team.current().pulsing.run)]
+    found = [("pulse", lambda: _while_on("pulse", team.current().pulsing.run))]
     if isinstance(stream.delivery, RedisStreams):
         found.append(("relay", Relaying(stream, stream.delivery).run))
     return found
+
+
+async def _while_on(name: str, going_on: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Go on for as long as a capability is on; wait where it is not."""
+    capabilities, doing = team.current().capabilities, None
+    try:
+        while True:
+            await capabilities.read()
+            if doing is None and capabilities.has(name):
+                doing = asyncio.create_task(going_on())
+            elif doing and not capabilities.has(name):
+                await end(doing)
+                doing = None
+            heed_cancellation()
+            if doing and (await asyncio.wait({doing}, timeout=AGAIN_S))[0]:
+                return doing.result()
+            if doing is None:
+                await asyncio.sleep(AGAIN_S)
+    finally:
+        if doing:
+            await end(doing)
 
 
 async def _ever(going_on: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:

@@ -1,29 +1,29 @@
 """Reports: figures from records, for the command line, the pages and metrics."""
 
-from typing import Any
-
 from agora.domain.contracts import Json
+from agora.domain.figures import ratio
 from agora.team import Team
 from memory import acts, answers, changes, news, opportunities, tasks
+from memory import figures as tallies
 
 
 async def figures(team: Team) -> Json:
-    """Return what was done, what it has cost, and what waits.
+    """Return what was done, what it has cost, what waits, and the figures of FORMULAS.
 
-    Task completion is answered / ended, None before the first task has ended.
+    `by_domain` and `by_tool` hold the same for each; what has no basis yet is None.
     """
     async with team.database.transaction() as connection:
         by_status = await tasks.count(connection)
         spent = await acts.total(connection)
         by_change = await changes.count(connection)
         living = await opportunities.living(connection)
-    ended = sum(count for status, count in by_status.items() if status != "open")
-    answered = by_status.get("answered", 0)
-    return {
+        domains = await tallies.tasks_by_domain(connection)
+        tools = await tallies.calls_by_tool(connection)
+        counted = await tallies.counts(connection)
+    told = {
         "tasks": sum(by_status.values()),
-        "answered": answered,
+        "answered": by_status.get("answered", 0),
         "open": by_status.get("open", 0),
-        "task_completion": answered / ended if ended else None,
         "cost_usd": spent["cost_usd"],
         "tokens": spent["tokens"],
         "changes_applied": by_change.get("applied", 0),
@@ -31,13 +31,41 @@ async def figures(team: Team) -> Json:
         "changes_waiting": by_change.get("waiting", 0),
         "opportunities": len(living),
     }
+    ended = {name: sum(row[name] for row in domains) for name in ("ended", "answered", "alone")}
+    told |= _own(ended, counted)
+    by_domain = {row["name"]: _of_domain(row) for row in domains}
+    return told | {"by_domain": by_domain, "by_tool": {row["name"]: _of_tool(row) for row in tools}}
 
 
-def spoken(value: Any) -> str:
-    """Return a figure as people read it."""
-    if value is None:
-        return "nothing to count yet"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def _own(ended: Json, counted: Json) -> Json:
+    return {
+        "task_completion": ratio(ended["answered"], ended["ended"]),
+        "autonomy_index": ratio(ended["alone"], ended["ended"]),
+        "human_interventions": counted["human_interventions"],
+        "self_healing_coverage": ratio(counted["healed"], counted["detected"]),
+        "deployment_confidence_s": counted["deployment_confidence_s"],
+        "knowledge_freshness_s": counted["knowledge_freshness_s"],
+        "safety_incidents": counted["denied"] + counted["reverted"],
+        "total_power": counted["total_power"],
+    }
+
+
+def _of_domain(row: Json) -> Json:
+    return {
+        "tasks": row["ended"],
+        "task_completion": ratio(row["answered"], row["ended"]),
+        "autonomy_index": ratio(row["alone"], row["ended"]),
+        "human_interventions": row["with_people"],
+    }
+
+
+def _of_tool(row: Json) -> Json:
+    return {
+        "calls": row["ended"],
+        "task_completion": ratio(row["answered"], row["ended"]),
+        "human_interventions": row["with_people"],
+        "safety_incidents": row["denied"],
+    }
 
 
 async def cache(team: Team) -> Json:

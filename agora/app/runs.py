@@ -11,9 +11,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
 from agora import team
-from agora.app.takeover import has_failed, is_waiting, take_over
+from agora.app.takeover import has_failed, is_waiting, resumption, take_over
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError, UsageError
+from agora.domain.redaction import redact
 from graphs.improvement import graph as improvement
 from graphs.task import graph as task
 from graphs.war_room import graph as war_room
@@ -39,6 +40,9 @@ class Runs:
 
         `hear` gets what nodes tell, and the name of each stage that is done.
         """
+        given = redact(
+            given, team.current().settings.secrets
+        )  # before the checkpoint of the input is written
         state = await self.graphs[graph].aget_state(_config(thread_id))
         if state.tasks and not has_failed(state):
             # A new input would make the old one disappear, and with it an accepted task.
@@ -52,11 +56,15 @@ class Runs:
         """Go on with a thread that waits for this decision, or that has failed after it."""
         state = await self.graphs[graph].aget_state(_config(thread_id))
         if is_waiting(state):
-            resumed: Any = Command(resume={"decisions": [decision]})
+            resumed: Any = Command(resume=resumption(state, decision))
             return await self._follow(graph, resumed, thread_id, hear)
         if state.tasks:
             return await self._follow(graph, None, thread_id, hear)
         return dict(state.values)
+
+    async def go_on_with(self, thread_id: str, decision: Json, hear: Hear) -> Json:
+        """Go on with a thread that waits for this decision, whatever graph it belongs to."""
+        return await self.answer(await self._named(thread_id), decision, thread_id, hear)
 
     async def go_on(self, thread_id: str | None) -> list[Json]:
         """Take over what was interrupted or abandoned; return each thread with its status."""
@@ -65,6 +73,10 @@ class Runs:
         continued = await take_over(self.graphs, thread_id, is_asked_for=True)
         threads = continued or ([thread_id] if thread_id else [])
         return [{"thread_id": one} | await self.status(one) for one in threads]
+
+    async def state(self, graph: str, thread_id: str) -> Any:
+        """Return the newest checkpoint of a thread, as LangGraph's StateSnapshot."""
+        return await self.graphs[graph].aget_state(_config(thread_id))
 
     async def is_known(self, thread_id: str) -> bool:
         """Return whether there is any checkpoint of a thread, or a run announced on it."""
@@ -89,7 +101,7 @@ class Runs:
 
     async def status(self, thread_id: str) -> Json:
         """Return what a thread has come to: done, waiting, failed or running."""
-        state = await (await self._graph_of(thread_id)).aget_state(_config(thread_id))
+        state = await self.graphs[await self._named(thread_id)].aget_state(_config(thread_id))
         values = state.values
         told = {
             "outcome": values.get("outcome"),
@@ -99,14 +111,14 @@ class Runs:
         error = next((str(one.error) for one in state.tasks if one.error), None)
         return {"status": _status(state), "error": error} | {k: v for k, v in told.items() if v}
 
-    async def _graph_of(self, thread_id: str) -> Any:
-        """Return the graph that a thread belongs to, by its stage or by what its state holds."""
+    async def _named(self, thread_id: str) -> str:
+        """Return which graph a thread belongs to, by its stage or by what its state holds."""
         stage = await team.current().holding.stage(thread_id)
-        for graph in self.graphs.values():
+        for name, graph in self.graphs.items():
             if stage in graph.nodes:
-                return graph
+                return name
         state = await self.graphs["improvement"].aget_state(_config(thread_id))
-        return self.graphs["improvement" if "opportunity" in state.values else "task"]
+        return "improvement" if "opportunity" in state.values else "task"
 
     async def _follow(self, graph: str, given: Any, thread_id: str, hear: Hear) -> Json:
         compiled, config = self.graphs[graph], _config(thread_id)

@@ -10,10 +10,20 @@ from langgraph.types import Command, StateSnapshot
 from agora import team
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError
+from agora.team.escalating import PERMIT
 from memory import claims
 from memory.database import Row, Rows
 
 log = structlog.get_logger(__name__)
+OF_THE_DATABASE = (
+    "OperationalError",
+    "AdminShutdown",
+    "DatabaseError",
+    "DiskFull",
+    "PoolTimeout",
+    "CannotConnectNow",
+)
+"""Errors that say nothing of the run itself."""
 Graph = Any  # a CompiledStateGraph, whatever its state is
 
 
@@ -28,11 +38,43 @@ def has_failed(state: StateSnapshot) -> bool:
     return any(task.error for task in state.tasks)
 
 
+def resumption(state: StateSnapshot, decision: Json) -> Any:
+    """Return what a waiting thread is resumed with; of several questions it answers its own."""
+    answer: Json = {"decisions": [decision]}
+    asked = [one for task in state.tasks for one in task.interrupts]
+    if len(asked) < 2:
+        return answer
+    own = [one.id for one in asked if _asked_about(one.value) == decision.get("id")]
+    return dict.fromkeys(own, answer)
+
+
+def _asked_about(request: Any) -> str | None:
+    """Return the id of what a person was asked to permit; None where it is something else."""
+    actions = request.get("action_requests") if isinstance(request, dict) else None
+    first = actions[0] if isinstance(actions, list) and actions else {}
+    return first["args"]["id"] if first.get("name") == PERMIT else None
+
+
 async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
     """Return each thread of these graphs whose holder has died."""
     async with team.current().database.transaction() as connection:
         left = await claims.abandoned(connection)
     return [row["thread_id"] for row in left if row["stage"] in _stages(graphs)]
+
+
+async def failed_by_database(graphs: Mapping[str, Graph]) -> list[str]:
+    """Return each thread whose last stage died of a database that was away, cut or full."""
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection, with_open=True)
+    stages, found = _stages(graphs), []
+    for row in left:
+        if row["stage"] in stages:
+            config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
+            state = await stages[row["stage"]].aget_state(config)
+            said = " ".join(str(task.error) for task in state.tasks if task.error)
+            if any(name in said for name in OF_THE_DATABASE):
+                found.append(row["thread_id"])
+    return found
 
 
 async def ended(graphs: Mapping[str, Graph]) -> list[Row]:
@@ -125,8 +167,13 @@ async def _start(row: Row, state: StateSnapshot, is_asked_for: bool) -> Any:
     return None
 
 
-async def _said(state: StateSnapshot) -> Json | None:
+async def _said(state: StateSnapshot) -> Any:
     """Return what a person has answered already, should the resumed run have died at once."""
+    for one in (asked for task in state.tasks for asked in task.interrupts):
+        if about := _asked_about(one.value):
+            said = await team.current().acting.escalation(about)
+            if said and said["type"]:
+                return resumption(state, {"type": said["type"], "by": said["by"], "id": about})
     change_id = state.values.get("change_id")
     said = await team.current().changing.answered(change_id) if change_id else None
     return {"decisions": [{"type": said["type"]}]} if said else None

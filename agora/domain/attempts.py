@@ -16,7 +16,8 @@ from agora.domain.faults import (
 )
 from agora.domain.models import Spent
 from agora.domain.replies import Draft, Reply
-from agora.domain.vendors import Question, Wire, stream
+from agora.domain.vendors import Question, stream
+from agora.domain.wires import Wire
 
 __all__ = ["Question", "answer"]
 

@@ -36,6 +36,8 @@ NEW: Json = {
     "fault": "",
     "fault_at_s": None,
     "is_final": False,
+    "weight": 1.0,  # what healing leaves of its health
+    "held": "",  # why healing holds its breaker open
 }
 
 
@@ -55,6 +57,16 @@ def step(server: Json | None, event: Mapping[str, Any]) -> Json:
     answered = server | {"faults": faults, "row": 0, "fault": "", "is_final": False}
     pace = event.get("latency_s", 0.0) / (START_TOKENS + event.get("tokens_out", 0))
     return _paced(answered, pace) if pace > 0 else answered
+
+
+def weighed(server: Json | None, event: Mapping[str, Any]) -> Json:
+    """Return a server whose share of the bids healing has changed: `weight` in (0, 1], `held`."""
+    return (server or NEW) | {"weight": event["weight"], "held": event["held"]}
+
+
+def is_slow(server: Json | None) -> bool:
+    """Return whether a server has lost half of its weight by its pace alone."""
+    return bool(server) and _ease(server or NEW) ** 2 < 0.5
 
 
 def _paced(server: Json, pace: float) -> Json:
@@ -81,7 +93,8 @@ def health(server: Json | None) -> float:
     if not server:
         return 1.0
     sound = 1 - sum(server["faults"]) / (len(server["faults"]) + 2)
-    return max(LEAST_HEALTH, sound * _ease(server) ** 2)
+    weight: float = server.get("weight", 1.0)
+    return max(LEAST_HEALTH, sound * _ease(server) ** 2 * weight)
 
 
 def _ease(server: Json) -> float:
@@ -92,8 +105,10 @@ def _ease(server: Json) -> float:
 
 def breaker(server: Json | None, now_s: float | None = None) -> Breaker:
     """Return whether a server may be asked; without a time an open breaker stays open."""
-    if not server or not _has_tripped(server):
+    if not server or not has_tripped(server):
         return "closed"
+    if server.get("held"):
+        return "open"
     since_s, row = server["fault_at_s"], server["row"]
     if now_s is None or since_s is None:
         return "open"
@@ -103,11 +118,14 @@ def breaker(server: Json | None, now_s: float | None = None) -> Breaker:
 
 def why_open(server: Json | None) -> str:
     """Return in words why a server is not asked; "" where its breaker is closed."""
-    if not server or not _has_tripped(server):
+    if not server or not has_tripped(server):
         return ""
+    if server.get("held"):
+        return str(server["held"])
     times = "once" if server["row"] == 1 else f"{server['row']} times in a row"
     return f"its server failed {times}, last with {server['fault']}"
 
 
-def _has_tripped(server: Json) -> bool:
-    return bool(server["row"] >= OPEN_AFTER or server["is_final"])
+def has_tripped(server: Json) -> bool:
+    """Return whether calls or healing have opened its breaker."""
+    return bool(server["row"] >= OPEN_AFTER or server["is_final"] or server.get("held"))

@@ -1,7 +1,10 @@
 """Asking a model: the only way to one, streaming, under one deadline for all of it."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,7 +38,7 @@ async def ask(
     the first token; where it `has_relief`, for no long wait. Only in an `ask_model` act.
     """
     require_act("ask_model")
-    # The clients take two seconds to load: not before somebody asks a model.
+    await load()
     from agora.domain.attempts import Question, answer
 
     sent = prompt_tokens(messages, tools, schema)
@@ -53,6 +56,21 @@ async def ask(
         has_relief=has_relief,
     )
     return await answer(question, on_token)
+
+
+async def load() -> None:
+    """Load the vendors' clients, once: in a thread, because it takes two seconds and others wait.
+
+    Who counts a deadline does so before it begins to count, and nobody before a model is asked.
+    """
+    if not _loaded.cache_info().currsize:
+        await asyncio.to_thread(_loaded)
+
+
+@cache
+def _loaded() -> bool:
+    import_module("agora.domain.attempts")
+    return True
 
 
 def prompt_tokens(

@@ -45,7 +45,13 @@ def commit_files(workspace: Path, files: Mapping[str, str], message: str) -> str
 def message(change: Change) -> str:
     """Return the commit's message: a title, and trailers by which others find the approval."""
     title = change.title or f"{'Revert' if change.takes_back else 'Patch'} {change.subject}"
-    return f"{title}\n\nAgora-Change: {change.id}\nAgora-Digest: {change.digest}\n"
+    told = {"Change": change.id, "Digest": change.digest, "Takes-Back": change.takes_back}
+    told |= {
+        "Approved-By": " ".join(change.approved_by.split()),
+        "Decision": str(change.decision or ""),
+    }
+    trailers = [f"Agora-{name}: {value}\n" for name, value in told.items() if value]
+    return f"{title}\n\n{''.join(trailers)}"
 
 
 def head(workspace: str) -> str:

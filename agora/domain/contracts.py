@@ -41,6 +41,10 @@ class Contract(BaseModel):
         return self.model_validate(self.model_dump() | changes)
 
 
+TENANT = "default"
+"""Whose a task is that names nobody."""
+
+
 class AgentTask(Contract):
     """What a person asks of Agora, once."""
 
@@ -54,7 +58,7 @@ class AgentTask(Contract):
     deadline_s: float | None = Field(default=None, gt=0)
     labels: tuple[str, ...] = ()  # private, side_effects, untrusted, residency:eu, …
     requires: tuple[str, ...] = ()  # capabilities a bidder must have
-    tenant: str = "default"
+    tenant: str = TENANT
     workspace: str | None = None  # the git work tree that documents and tools come from
     split: bool | None = None  # into subtasks: yes, no, or (None) where that has paid off before
 
@@ -113,6 +117,7 @@ class AgentOutcome(Contract):
     is_unhealthy: bool = False  # the fault counts against the server
     hint: str = ""  # which setting would help, where nobody could do it
     cached: bool = False
+    labels: tuple[str, ...] = ()  # what the run has taken on while it read
     reasoning_trace: str | None = None
 
 
@@ -164,6 +169,7 @@ class Vote(Contract):
     confidence: float = Field(default=0.0, ge=0, le=1)
     argument: str = ""  # shown to others without its name
     quotes: tuple[str, ...] = ()  # of the documents, word for word
+    verified_by: str = ""  # the tool that says that the answer holds
     weight: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0
@@ -193,11 +199,36 @@ class Opportunity(Contract):
     """Something detected that could be better: one row, one open one per (kind, subject)."""
 
     id: str
-    kind: Literal["failing_tests", "failing_tool", "alarm", "prompt"]
+    kind: Literal[
+        "failing_tests",
+        "failing_tool",
+        "predicted_fault",
+        "slow_tool",
+        "duplicate_tool",
+        "unused_tool",
+        "alarm",
+        "prompt",
+        "incident",
+    ]
     subject: str
-    priority: Literal["high", "medium"] = "medium"
+    priority: Literal["high", "medium", "low"] = "medium"
     evidence: Json = {}
     status: Literal["open", "claimed", "closed"] = "open"
+
+
+class Replay(Contract):
+    """A recorded good call: whatever the tool becomes, these arguments must give this result."""
+
+    tool: str  # "calculator.divide"
+    path: str
+    arguments: Json
+    result: Any
+    latency_s: float
+
+    @property
+    def function(self) -> str:
+        """Return the function's name within its file."""
+        return self.tool.rpartition(".")[2]
 
 
 class TestReport(Contract):
@@ -224,6 +255,11 @@ class Verdict(Contract):
     reason: str = ""
 
 
+def digest_of(diff: str) -> str:
+    """Return the hash by which a diff is approved."""
+    return sha256(diff.encode()).hexdigest()
+
+
 class Change(Contract):
     """A diff against one state of one subject: proposed, proved, approved, applied, watched.
 
@@ -239,11 +275,13 @@ class Change(Contract):
     diff: str
     at: str  # fixed date of the commit, so that building it twice gives one sha
     title: str = ""
+    approved_by: str = ""  # filled when it is applied: who, and where the signed log says so
+    decision: int = 0
 
     @property
     def digest(self) -> str:
         """Return the hash of the diff: an approval stands for these bytes only."""
-        return sha256(self.diff.encode()).hexdigest()
+        return digest_of(self.diff)
 
 
 class Approval(Contract):
@@ -279,10 +317,15 @@ ActKind = Literal[
     "read_feed",
     "run_tests",
     "commit",
+    "keep_answer",  # to be served again
+    "spend",  # asked beside any act that costs money
+    "promote",  # a capability or a model goes live
     "discover",
     "rewrite_prompt",
     "promote_prompt",
     "export_runs",
+    "send_alert",
+    "approve_change",
 ]
 """What policies know acts as."""
 
@@ -298,6 +341,7 @@ class Act(Contract):
     budgets: tuple[str, ...] = ()
     ordinal: int = 0  # which act of this stage and round
     facts: Json = {}  # what a policy may ask about
+    vendor: str = ""  # of the model that is asked; traces tell it
 
     def key(self, case: Case) -> str:
         """Return the name under which a repeated node finds this act again."""
@@ -319,7 +363,8 @@ class Improvement(Contract):
     id: str = ""  # given by detecting where the caller gives none
     workspace: str
     test: str = "pytest -q"
-    kinds: tuple[str, ...] = ("alarm", "failing_tool", "failing_tests")
+    kinds: tuple[str, ...] = ("alarm", "failing_tool", "predicted_fault", "failing_tests")
+    preset: str = "default"  # of the loop that asks: when a tool fails
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0

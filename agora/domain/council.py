@@ -165,7 +165,8 @@ def rule(seats: Sequence[Seat], votes: Sequence[Vote], threshold: float = 0.6) -
     """Return the weighted vote's answer, as its strongest supporter wrote it.
 
     Confidence is the posterior of the winner; from `threshold` on it is a consensus, and so it is
-    where all who were heard agree. Members without a valid answer have no weight.
+    where all who were heard agree, or a tool says that the answer holds. Members without a valid
+    answer have no weight.
     """
     weigh = weights(seats)
     tally = _tally(votes, weigh)
@@ -177,13 +178,15 @@ def rule(seats: Sequence[Seat], votes: Sequence[Vote], threshold: float = 0.6) -
     confidence = _posterior(winner, seats, votes)
     is_agreed = len(tally) == 1 and all(map(_form, votes))
     answers = {_form(vote): vote.answer for vote in reversed(votes) if _form(vote)}
-    is_consensus = confidence >= threshold or is_agreed
+    by = next((one.verified_by for one in votes if one.verified_by and _form(one) == winner), "")
+    is_consensus = confidence >= threshold or is_agreed or bool(by)
+    reason = _reason(winner, votes, confidence) + (f", {by} says that it holds" if by else "")
     return Ruling(
         answer=answers[winner],
         confidence=confidence,
         votes=weighed,
         is_consensus=is_consensus,
-        reason=_reason(winner, votes, confidence) + _lack(is_consensus, threshold),
+        reason=reason + _lack(is_consensus, threshold),
         dissent=tuple(answer for form, answer in reversed(answers.items()) if form != winner),
     )
 

@@ -6,6 +6,7 @@ can carry. `[tool.agora]` in pyproject.toml may narrow the choice and add tags.
 
 import ast
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -14,11 +15,17 @@ from pydantic import ValidationError
 
 from agora.domain.contracts import Contract
 from agora.domain.errors import WorkspaceError
+from agora.domain.safety import packages_of, tags_of
 from agora.domain.signatures import Function, parameters_of, parsed, schema_of
 from agora.domain.tools import Tool, module_of
 
-TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted")
-"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies."""
+TAGS = ("pure", "reads", "writes", "network", "sends", "private", "untrusted", "verifies")
+"""What a tool may be said to do; `sends`, `private` and `untrusted` are asked by policies.
+
+One that `verifies` takes `task` and `answer`, and returns whether the answer holds.
+"""
+
+IMPURE = frozenset(("reads", "writes", "network", "sends"))
 
 _NO_TOOLS = re.compile(
     r"(?:^|/)(?:[._](?!_init__\.py$)|tests?/|testing/|docs?/|build/|dist/|node_modules/|venv/|env/"
@@ -35,6 +42,8 @@ _FORMS = {
     "tools": '["module:function", …]',
     "exclude": '["module:function", "module", …]',
     "tags": '{ "module:function" = ["sends", …] }',
+    "needs": '{ "module:function" = ["program:ffmpeg", …] }',
+    "capabilities": '{ "module:function" = "currency conversion" }',
 }
 
 
@@ -42,6 +51,8 @@ class _Wishes(Contract):
     tools: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     tags: dict[str, tuple[str, ...]] = {}
+    needs: dict[str, tuple[str, ...]] = {}
+    capabilities: dict[str, str] = {}
 
     def wants(self, entry: str) -> bool:
         """Return whether `module:function` is chosen; patterns may name a whole module."""
@@ -58,15 +69,16 @@ def discover(files: Mapping[str, str]) -> list[Tool]:
     wishes = _read_wishes(files.get("pyproject.toml", ""))
     found: dict[str, Tool] = {}
     unread: set[str] = set()
+    own = frozenset(part for path in files for part in path.removesuffix(".py").split("/"))
     for path, text in sorted(files.items()):
         if path.endswith(".py") and not _NO_TOOLS.search(path):
             tree = parsed(text)
             if tree is None:
                 unread.add(module_of(path))
             else:
-                found |= {_entry(tool): tool for tool in _tools_of(path, tree)}
+                found |= {_entry(tool): tool for tool in _tools_of(path, tree, own)}
     _check(wishes, found, unread)
-    kept = [_tagged(tool, wishes.tags) for entry, tool in found.items() if wishes.wants(entry)]
+    kept = [_described(tool, wishes) for entry, tool in found.items() if wishes.wants(entry)]
     return sorted(kept, key=lambda tool: tool.name)
 
 
@@ -94,7 +106,7 @@ def _read_wishes(text: str) -> _Wishes:
 
 
 def _check(wishes: _Wishes, found: Mapping[str, Tool], unread: Iterable[str]) -> None:
-    for entry in (*(wishes.tools or ()), *wishes.tags):
+    for entry in (*(wishes.tools or ()), *wishes.tags, *wishes.needs, *wishes.capabilities):
         broken = any(_matches(f"{module}:", (entry.partition(":")[0],)) for module in unread)
         if not broken and not any(_matches(one, (entry,)) for one in found):
             raise WorkspaceError(
@@ -110,24 +122,42 @@ def _check(wishes: _Wishes, found: Mapping[str, Tool], unread: Iterable[str]) ->
             )
 
 
-def _tagged(tool: Tool, tags: Mapping[str, tuple[str, ...]]) -> Tool:
-    declared = [
-        tag for entry, named in tags.items() if _matches(_entry(tool), (entry,)) for tag in named
-    ]
-    return tool.but(tags=tuple(sorted({*tool.tags, *declared})))
+def _described(tool: Tool, wishes: _Wishes) -> Tool:
+    """Return a tool with what its workspace says of it; without a word its name is what it can."""
+    said = set(_said(tool, wishes.tags))
+    tags = {*tool.tags, *said}
+    if tags & IMPURE and "pure" not in said:
+        tags.discard("pure")
+    needs = {*tool.needs, *_said(tool, wishes.needs)}
+    named = [what for entry, what in wishes.capabilities.items() if _is(tool, entry)]
+    capability = named[-1] if named else tool.function.replace("_", " ")
+    return tool.but(tags=tuple(sorted(tags)), needs=tuple(sorted(needs)), capability=capability)
 
 
-def _tools_of(path: str, tree: ast.Module) -> Iterator[Tool]:
+def _said(tool: Tool, words: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    return (word for entry, named in words.items() if _is(tool, entry) for word in named)
+
+
+def _is(tool: Tool, entry: str) -> bool:
+    return _matches(_entry(tool), (entry,))
+
+
+def _tools_of(path: str, tree: ast.Module, own: frozenset[str]) -> Iterator[Tool]:
     # What reaches the network can carry data out, whatever it was written for.
-    tags = ("network", "sends") if _NETWORK & set(_imports(tree)) else ()
+    sends = ("network", "sends") if _NETWORK & set(_imports(tree)) else ()
+    packages = packages_of(tree, own | sys.stdlib_module_names)
+    wraps = any(name.startswith("langchain") for name in _imports(tree))
     for node in tree.body:
         if isinstance(node, Function) and (tool := _tool(path, node)):
-            yield tool.but(tags=tags)
+            tags = tuple(sorted({*sends, *tags_of(node, tree)}))
+            kind = "langchain" if wraps and "tool" in _decorators(node) else "function"
+            needs = tuple(f"package:{name}" for name in packages)
+            yield tool.but(tags=tags, kind=kind, needs=needs)
 
 
 def _tool(path: str, node: Function) -> Tool | None:
     parameters, returns = parameters_of(node), schema_of(node.returns)
-    description, module = ast.get_docstring(node), module_of(path)
+    description, module = ast.get_docstring(node) or _worded(node), module_of(path)
     if node.name.startswith("_") or not description or parameters is None:
         return None
     if (node.returns and returns is None) or _NOT_CALLED & set(_decorators(node)):
@@ -143,6 +173,15 @@ def _tool(path: str, node: Function) -> Tool | None:
         parameters=parameters,
         returns=returns or {},
     )
+
+
+def _worded(node: Function) -> str | None:
+    """Return the description that LangChain's decorator is given in the place of a docstring."""
+    for decorator in node.decorator_list:
+        for keyword in getattr(decorator, "keywords", ()):
+            if keyword.arg == "description" and isinstance(keyword.value, ast.Constant):
+                return str(keyword.value.value)
+    return None
 
 
 def _decorators(node: Function) -> Iterator[str]:

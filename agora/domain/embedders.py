@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from agora.domain import chat
 from agora.domain.doors import require_act
 from agora.domain.errors import SettingsError
 from agora.domain.faults import MalformedAnswerError, TimedOutError
@@ -85,10 +86,11 @@ class ServedEmbedder:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return what the server gives, scaled to unit length."""
         require_act("ask_model")
-        # The clients take two seconds to load: not before somebody needs them.
+        await chat.load()
         from agora.domain import diagnosis, vendors
+        from agora.domain.wires import Wire
 
-        model, wire = self.model, vendors.Wire()
+        model, wire = self.model, Wire()
         client = vendors.embeddings(model, self.settings, wire)
         sent = _sendable(texts)
         try:

@@ -3,6 +3,8 @@
 A message is one sentence: what is wrong, and where. `hint` is another: what to do about it.
 """
 
+from typing import Any
+
 
 class AgoraError(RuntimeError):
     """Base of the family. LangGraph's default RetryPolicy does not retry a RuntimeError."""
@@ -58,6 +60,27 @@ class RefusedError(AgoraError):
 
 class BudgetSpentError(RefusedError):
     """The act would exceed the cap of a budget."""
+
+
+class RateReachedError(BudgetSpentError):
+    """So many acts were begun lately that the next one must wait."""
+
+
+class UnansweredError(RefusedError):
+    """The policy wants a person's yes, and nobody has said anything yet."""
+
+    exit_code = 3
+
+
+class PersonAskedError(AgoraError):
+    """The policy wants a person's yes: the stage waits for it, and then goes on."""
+
+    exit_code = 3
+
+    def __init__(self, one: str, request: dict[str, Any], before: int) -> None:
+        action = request["action_requests"][0]
+        super().__init__(action["description"], f"agora approvals approve {one}")
+        self.id, self.request, self.before = one, request, before
 
 
 class NobodyCanError(AgoraError):

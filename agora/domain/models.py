@@ -103,18 +103,22 @@ class Model(Contract):
         self, tokens_in: int, tokens_out: int, *, cached: int = 0, is_estimate: bool = False
     ) -> Spent:
         """Return what these tokens cost here; `cached` of the tokens in came from a cache."""
+        return Spent(
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_usd=self.price_usd(tokens_in, tokens_out, cached=cached),
+            is_estimate=is_estimate,
+        )
+
+    def price_usd(self, tokens_in: int, tokens_out: int, *, cached: int = 0) -> float:
+        """Return the same as a number alone, in USD: an auction asks for hundreds."""
         cached = min(cached, tokens_in)
         micro_usd = (
             (tokens_in - cached) * self.usd_in
             + cached * self.usd_cached
             + tokens_out * self.usd_out
         )
-        return Spent(
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost_usd=micro_usd / 1e6,
-            is_estimate=is_estimate,
-        )
+        return micro_usd / 1e6
 
 
 def tokens_of(text: str) -> int:
@@ -123,11 +127,17 @@ def tokens_of(text: str) -> int:
 
 
 def most_spent(model: Model, sent: int, answer_tokens: int) -> Spent:
-    """Return what a call may use up: `sent` as estimated and a third more, the longest answer.
+    """Return what a call may use up at its longest answer; `sent` is an estimate of the prompt."""
+    return estimated(model, sent, answer_tokens)
 
-    Code and most languages have fewer bytes a token than the four of the estimate.
+
+def estimated(model: Model, sent: int, received: int) -> Spent:
+    """Return what a call has used up of which the server gave no count, rather too much.
+
+    The prompt is taken as estimated and a third more: code and most languages have fewer bytes a
+    token than the four of the estimate.
     """
-    return model.spent(ceil(sent * 4 / 3), answer_tokens, is_estimate=True)
+    return model.spent(ceil(sent * 4 / 3), received, is_estimate=True)
 
 
 @dataclass(frozen=True)

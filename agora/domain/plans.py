@@ -47,9 +47,16 @@ def listed(text: str) -> list[str]:
 
 
 def choose(
-    wish: bool | None, labels: Sequence[str], items: Sequence[str], domains: Sequence[str]
+    wish: bool | None,
+    labels: Sequence[str],
+    items: Sequence[str],
+    domains: Sequence[str],
+    proof: Mapping[str, Any] | None = None,
 ) -> Choice:
-    """Return whether to split; `domains` are those of the items that the task lists itself."""
+    """Return whether to split; `domains` are those of the items that the task lists itself.
+
+    `proof` is the paired trial of splitting tasks of this kind: subject, status, wins, losses.
+    """
     if wish is False:
         return Choice(False, "asked to be done whole")
     if "side_effects" in labels:
@@ -59,7 +66,16 @@ def choose(
     needed = sorted(set(domains))
     if len(items) > 1 and len(needed) > 1:
         return Choice(True, f"its parts need different experts: {', '.join(needed)}")
-    return Choice(False, "no decomposition was asked for, and its parts need no different experts")
+    if proof and proof["status"] == "promoted":
+        return Choice(True, f"splitting has paid off for {_told_of(proof)}")
+    tried = f"; splitting {proof['status']} for {_told_of(proof)}" if proof else ""
+    no = "no decomposition was asked for, and its parts need no different experts"
+    return Choice(False, f"{no}{tried}")
+
+
+def _told_of(proof: Mapping[str, Any]) -> str:
+    differing = proof["wins"] + proof["losses"]
+    return f"{proof['subject']}: better in {proof['wins']} of {differing} tasks that differed"
 
 
 def numbered(steps: Sequence[Step], most: int, above: str = "") -> list[Json]:

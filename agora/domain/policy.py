@@ -4,19 +4,23 @@ Cutler et al., "Cedar: A New Language for Expressive, Fast, Safe, and Analyzable
 OOPSLA 2024. Money and rates are no policies: they are counted where two processes see one total.
 """
 
-import re
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from agora.domain.contracts import Act, Contract, Json
-from agora.domain.errors import UsageError
+from agora.domain.policy_files import PolicyError, Rule, read
+from agora.domain.signing import canonical
 
 if TYPE_CHECKING:
     import cedarpy
+
+__all__ = ["Policy", "PolicyError", "PolicyVerdict"]
 
 SHIPPED = Path(__file__).parents[2] / "config" / "policies"
 OPERATORS = frozenset(("agora", "operator"))
@@ -28,81 +32,135 @@ action {actions} appliesTo {{
   principal: [Expert, Operator],
   resource: [Subject],
   context: {{
-    subject: String, tenant: String, labels: Set<String>, residency: String, cost_usd: decimal,
-    is_outside: Bool, is_private: Bool, is_untrusted: Bool, sends: Bool,
+    subject: String, expert: String, tenant: String, labels: Set<String>, residency: String,
+    cost_usd: decimal, is_outside: Bool, is_private: Bool, is_untrusted: Bool, sends: Bool,
     tags: Set<String>, tools: Set<String>, is_approved: Bool,
+    change: String, workspace: String, verdict: String, lines: Long,
   }},
 }};
 """.format(actions=", ".join(get_args(Act.model_fields["kind"].annotation)))
-
-
-class PolicyError(UsageError):
-    """A policy cannot be read, or speaks of what does not exist; nothing is permitted."""
 
 
 class PolicyVerdict(Contract):
     """What the policies say of an act; `hash` names the set of policies that was asked."""
 
     is_allowed: bool
+    asks: bool = False  # not allowed, unless a person says yes
     reasons: tuple[str, ...]
     hash: str
+
+    @property
+    def word(self) -> str:
+        """Return the verdict as the log and people say it."""
+        return "allow" if self.is_allowed else "ask" if self.asks else "deny"
 
 
 @dataclass(frozen=True, eq=False)  # as itself, it is a key
 class Policy:
-    """The policies of a folder, parsed and checked against the schema of acts."""
+    """The policies of some folders, parsed and checked against the schema of acts."""
 
     hash: str
-    sentences: dict[str, str]  # @id to "@id: @reason"
-    rules: "cedarpy.PolicySet"
+    rules: Mapping[str, Rule]
+    texts: Mapping[str, str]
+    every: "cedarpy.PolicySet"
+    firm: "cedarpy.PolicySet"  # without those that a person may overrule
     schema: "cedarpy.Schema"
 
     @classmethod
-    def load(cls, folder: Path = SHIPPED) -> Self:
-        """Read every `*.cedar` file; raise PolicyError with file and line."""
+    def load(cls, *folders: Path) -> Self:
+        """Read every `*.cedar` file, by default the shipped ones; raise PolicyError with line."""
         import cedarpy
 
         schema = cedarpy.Schema.from_str(SCHEMA)
-        statements = [each for path in sorted(folder.glob("*.cedar")) for each in _read(path)]
-        if not statements:
-            raise PolicyError(f"{folder}: holds no policy", "without one nothing is permitted")
-        sentences: dict[str, str] = {}
-        for statement in statements:
-            name, sentence = statement.check(schema)
-            if name in sentences:
-                raise PolicyError(f"{statement.place()}: a second policy has the @id {name}")
-            sentences[name] = sentence
-        text = "\n".join(statement.text for statement in statements)
-        digest = sha256((SCHEMA + text).encode()).hexdigest()
-        return cls(digest, sentences, cedarpy.PolicySet.from_str(text), schema)
+        rules: dict[str, Rule] = {}
+        texts: dict[str, str] = {}
+        for path in files(folders or (SHIPPED,)):
+            for statement in read(path):
+                rule = statement.check(schema)
+                if rule.name in rules:
+                    place = statement.place()
+                    raise PolicyError(f"{place}: a second policy has the @id {rule.name}")
+                rules[rule.name], texts[rule.name] = rule, statement.text
+        if not rules:
+            where = ", ".join(map(str, folders))
+            raise PolicyError(f"{where}: holds no policy", "without one nothing is permitted")
+        firm = [text for name, text in texts.items() if not rules[name].asks]
+        digest = sha256((SCHEMA + "\n".join(texts.values())).encode()).hexdigest()
+        every, some = (
+            cedarpy.PolicySet.from_str("\n".join(all_)) for all_ in (texts.values(), firm)
+        )
+        return cls(digest, rules, texts, every, some, schema)
 
     def decide(self, act: Act) -> PolicyVerdict:
-        """Return whether the act is permitted, and by which policies; an error denies."""
+        """Return whether the act is permitted, and by which policies; an error denies.
+
+        What costs money is also asked as a `spend`: both must be permitted.
+        """
+        facts = canonical(act.facts)
+        said = _decided(self, act.kind, act.subject, act.actor, act.cost_usd, facts)
+        if act.cost_usd <= 0 or act.kind == "spend" or not (said.is_allowed or said.asks):
+            return said
+        spend = _decided(self, "spend", act.subject, act.actor, act.cost_usd, facts)
+        return said if spend.is_allowed else spend
+
+    def ask(self, request: Json) -> PolicyVerdict:
+        """Return the verdict on a request as Cedar knows it."""
+        verdict = self._asked(request, self.every)
+        if verdict.is_allowed or not self._may_be_overruled(verdict):
+            return verdict
+        return verdict.but(asks=self._asked(request, self.firm).is_allowed)
+
+    def _may_be_overruled(self, verdict: PolicyVerdict) -> bool:
+        said = {rule.sentence for rule in self.rules.values() if rule.asks}
+        return said.issuperset(verdict.reasons)
+
+    def _asked(self, request: Json, policies: "cedarpy.PolicySet") -> PolicyVerdict:
         import cedarpy
 
-        answer = cedarpy.is_authorized(_request(act), self.rules, [], self.schema)
+        answer = cedarpy.is_authorized(request, policies, [], self.schema)
         said = answer.diagnostics
         names = sorted(said.id_annotations_by_reason.values())
-        reasons = [*said.errors, *(self.sentences[name] for name in names)]
+        reasons = [*said.errors, *(self.rules[name].sentence for name in names)]
         if not reasons:
-            reasons = [f"No policy permits {act.kind} on {act.subject} to {act.actor}."]
+            act, actor = request["action"]["id"], request["principal"]["id"]
+            reasons = [f"No policy permits {act} on {request['resource']['id']} to {actor}."]
         is_allowed = answer.allowed and not said.errors
         return PolicyVerdict(is_allowed=is_allowed, reasons=tuple(reasons), hash=self.hash)
 
+    def changes_from(self, texts: Mapping[str, str]) -> list[str]:
+        """Return which policies are new, gone or changed beside an earlier set, by their @id."""
+        came = [f"+ {name}" for name in self.texts if name not in texts]
+        gone = [f"- {name}" for name in texts if name not in self.texts]
+        both = self.texts.keys() & texts
+        other = [f"~ {name}" for name in sorted(both) if texts[name] != self.texts[name]]
+        return [*came, *gone, *other]
 
-def _request(act: Act) -> dict[str, Any]:
+
+def files(folders: Iterable[Path]) -> list[Path]:
+    """Return the policy files of some folders, in the order in which they are read."""
+    return [path for folder in folders for path in sorted(folder.glob("*.cedar"))]
+
+
+@lru_cache(maxsize=10_000)
+def _decided(
+    policy: Policy, kind: str, subject: str, actor: str, cost_usd: float, facts: str
+) -> PolicyVerdict:
+    """Ask once for equal acts: a team asks the same again and again."""
+    return policy.ask(_request(kind, subject, actor, cost_usd, json.loads(facts)))
+
+
+def _request(kind: str, subject: str, actor: str, cost_usd: float, facts: Json) -> dict[str, Any]:
     return {
-        "principal": {"type": "Operator" if act.actor in OPERATORS else "Expert", "id": act.actor},
-        "action": {"type": "Action", "id": act.kind},
-        "resource": {"type": "Subject", "id": act.subject},
-        "context": _context(act),
+        "principal": {"type": "Operator" if actor in OPERATORS else "Expert", "id": actor},
+        "action": {"type": "Action", "id": kind},
+        "resource": {"type": "Subject", "id": subject},
+        "context": _context(subject, actor, cost_usd, facts),
     }
 
 
-def _context(act: Act) -> Json:
-    facts = act.facts
+def _context(subject: str, actor: str, cost_usd: float, facts: Json) -> Json:
     # Cedar's decimals have four places; rounded up, so that no limit looks kept when it is not.
-    cost = Decimal(repr(act.cost_usd)).quantize(Decimal("0.0001"), ROUND_CEILING)
+    cost = Decimal(repr(cost_usd)).quantize(Decimal("0.0001"), ROUND_CEILING)
     known: Json = {
         "tenant": "default",
         "labels": (),
@@ -111,64 +169,28 @@ def _context(act: Act) -> Json:
         "tags": (),
         "tools": (),
         "is_approved": False,
+        "change": "",
+        "workspace": "",
+        "verdict": "",
+        "lines": 0,
     }
     certain: Json = {
-        "subject": act.subject,
+        "subject": subject,
+        "expert": actor.partition("@")[0],
         "cost_usd": {"__extn": {"fn": "decimal", "arg": str(cost)}},
-        "is_private": bool(facts.get("is_private")) or _names(facts, "labels", "private"),
-        "is_untrusted": bool(facts.get("is_untrusted")) or _names(facts, "labels", "untrusted"),
+        "is_private": _is(facts, "private"),
+        "is_untrusted": _is(facts, "untrusted"),
         "sends": bool(facts.get("sends")) or _names(facts, "tags", "sends"),
     }
     return known | facts | certain
 
 
+def _is(facts: Json, word: str) -> bool:
+    """Return whether the run, or the tool that it wants to call, has such text before it."""
+    said = bool(facts.get(f"is_{word}"))
+    return said or _names(facts, "labels", word) or _names(facts, "tags", word)
+
+
 def _names(facts: Json, key: str, word: str) -> bool:
     words = facts.get(key)
     return isinstance(words, list | tuple) and word in words
-
-
-_PIECE = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|\s+|.', re.DOTALL)
-
-
-@dataclass(frozen=True)
-class _Statement:
-    path: Path
-    line: int  # of its first word
-    text: str
-
-    def place(self, about: str = "") -> str:
-        """Return file and line, of the word in quotes within `about` if the statement has it."""
-        quoted = re.findall(r"`([^`]+)`", about)
-        places = [self.text.find(word) for word in reversed(quoted)]
-        start = next((place for place in places if place >= 0), 0)
-        return f"{self.path}:{self.line + self.text[:start].count(chr(10))}"
-
-    def check(self, schema: "cedarpy.Schema") -> tuple[str, str]:
-        """Return @id and sentence; raise PolicyError."""
-        import cedarpy
-
-        for error in cedarpy.validate_policies(self.text, schema).errors:
-            what = error.error.removeprefix("for policy `policy0`, ")
-            raise PolicyError(f"{self.place(what)}: {what}", "see config/policies/default.cedar")
-        for policy in cedarpy.policies_to_pst(self.text).static_policies.values():
-            if name := policy.annotations.get("id"):
-                return name, f"{name}: {policy.annotations.get('reason') or policy.effect}"
-        raise PolicyError(f"{self.place()}: the policy has no @id", 'write @id("name") above it')
-
-
-def _read(path: Path) -> Iterator[_Statement]:
-    try:
-        content = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read ({error})") from None
-    text, line, start = "", 1, 1
-    for piece in _PIECE.findall(content):
-        if text or not (piece.isspace() or piece.startswith("//")):
-            start = start if text else line
-            text += piece
-        if piece == ";":
-            yield _Statement(path, start, text)
-            text = ""
-        line += piece.count("\n")
-    if text:
-        yield _Statement(path, start, text)

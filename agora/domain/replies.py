@@ -15,7 +15,7 @@ from agora.domain.faults import (
     OutputLimitError,
     UnfinishedAnswerError,
 )
-from agora.domain.models import Model, Spent, most_spent, tokens_of
+from agora.domain.models import Model, Spent, estimated, tokens_of
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
@@ -95,7 +95,7 @@ class Draft:
             return self.model.spent(*tokens, cached=cached)
         if not is_begun:
             return Spent()
-        return most_spent(self.model, self.tokens_sent, self.received)
+        return estimated(self.model, self.tokens_sent, self.received)
 
     def reply(self, latency_s: float) -> Reply:
         """Return the answer; raise the ModelFault that makes it none."""

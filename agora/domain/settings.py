@@ -1,25 +1,12 @@
 """Settings: `config/local.yaml` < the file in `AGORA_CONFIG` < the environment < arguments."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from agora.domain.errors import SettingsError
-
-SHIPPED = Path(__file__).parents[2] / "config" / "local.yaml"
-OWN_NAMES = {
-    "DATABASE_URL": "database.url",
-    "REDIS_URL": "redis.url",
-    "OLLAMA_HOST": "ollama.host",
-    "OPENAI_API_KEY": "openai.api_key",
-    "OPENAI_BASE_URL": "openai.base_url",
-    "AGORA_HOME": "home",
-    "CHROMA_URL": "memory.chroma_url",
-}
-PREFIX = "AGORA_"
+from agora.domain import sources
 
 
 class _Section(BaseModel):
@@ -130,6 +117,7 @@ class MemorySettings(_Section):
     memories: int = Field(ge=0, le=20)
     memories_days: float = Field(gt=0)
     least_confidence: float = Field(ge=0, le=1)
+    also_keep: tuple[Literal["private", "tool_results"], ...] = ()
     judge_pairs: int = Field(ge=0, le=50)
     judge_s: float = Field(gt=0)
     embedder: str
@@ -180,6 +168,59 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    slow_s: float = Field(gt=0)
+    watch_h: float = Field(gt=0)
+    approval_h: float = Field(gt=0)
+    unused_days: float = Field(gt=0)
+    valuable: float = Field(ge=0)
+    replays: int = Field(ge=0)
+    probes: int = Field(ge=0)
+    archive_days: float = Field(gt=0)
+
+
+class McpServerSettings(_Section):
+    """An MCP server that a person vouches for: a URL, or a command that runs on this machine.
+
+    It brings its tools to the workspaces that match; `tags` say what they do, in its place.
+    """
+
+    url: str | None = None
+    headers: dict[str, SecretStr] = {}
+    command: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = {}
+    workspaces: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("an MCP server has either a url or a command")
+        return self
+
+
+class ToolSettings(_Section):
+    """Tools from outside of a workspace's files: MCP servers by name, and seconds for a look."""
+
+    mcp: dict[str, McpServerSettings] = {}
+    look_s: float = Field(gt=0)
+
+
+class AlertSettings(_Section):
+    """Where alerts go beside the log, and how many; addresses may hold passwords."""
+
+    webhook_url: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str
+    mail_to: tuple[str, ...]
+    repeat_s: float = Field(ge=0)
+    per_hour: int = Field(ge=1)
+    timeout_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _knows_a_mailbox(self) -> Self:
+        if self.smtp_url and not self.mail_to:
+            raise ValueError("a mail server is set, and nobody to write to: alerts.mail_to")
+        return self
 
 
 class SandboxSettings(_Section):
@@ -203,7 +244,6 @@ class RoomSettings(_Section):
     evidence: bool
     asks_person: bool
     audits: bool
-    keep_s: float = Field(gt=0)
 
 
 class PlanSettings(_Section):
@@ -213,6 +253,8 @@ class PlanSettings(_Section):
     most_at_once: int = Field(ge=1, le=10)
     subtask_s: float = Field(gt=0)
     subtasks: int = Field(ge=2, le=50)
+    trial_share: float = Field(ge=0, le=1)
+    again_days: float = Field(gt=0)
 
 
 class LearningSettings(_Section):
@@ -250,6 +292,57 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
+class RateSettings(_Section):
+    """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
+
+    action: str = "*"
+    subject: str = "*"
+    actor: str = "*"
+    per: Literal["", "tenant", "actor", "subject"] = ""
+    most: int = Field(ge=0)
+    every_s: float = Field(gt=0)
+
+
+class PolicySettings(_Section):
+    """Where policies are, and how often acts may be done."""
+
+    folder: Path | None = None
+    shipped: bool = True
+    rates: tuple[RateSettings, ...] = ()
+
+
+class CapabilitySettings(_Section):
+    """What may be there beside the core; one that is off does nothing, whatever its phase."""
+
+    pulse: bool
+    cache: bool
+    memories: bool
+    planning: bool
+    synthesis: bool
+    war_room: bool
+    scout: bool
+    prompts: bool
+    trials: bool
+    loop: bool
+    healing: bool
+    telemetry: bool
+
+
+class HealthSettings(_Section):
+    """How often is looked, what is too much, and how long measures are kept."""
+
+    every_s: float = Field(gt=0, le=20)
+    probe_s: float = Field(gt=0)
+    cpu_percent: float = Field(gt=0)
+    memory_percent: float = Field(gt=0, le=100)
+    process_mb: float = Field(gt=0)
+    disk_percent: float = Field(gt=0, le=100)
+    lag_s: float = Field(gt=0)
+    queue_jobs: int = Field(ge=1)
+    reserve_mb: int = Field(ge=0)
+    history_days: float = Field(gt=0)
+
+
 class Settings(_Section):
     """Everything that a person may decide; secrets do not show when printed."""
 
@@ -269,6 +362,8 @@ class Settings(_Section):
     upkeep: UpkeepSettings
     scout: ScoutSettings
     repair: RepairSettings
+    tools: ToolSettings
+    alerts: AlertSettings
     sandbox: SandboxSettings
     room: RoomSettings
     plan: PlanSettings
@@ -276,13 +371,19 @@ class Settings(_Section):
     distil: DistilSettings
     stage: StageSettings
     worker: WorkerSettings
+    policy: PolicySettings
+    health: HealthSettings
+    capabilities: CapabilitySettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value: what no record, log or message may hold."""
         plugged = (one.api_key for one in self.vendors.values())
         urls = (self.database.url, self.redis.url, self.memory.chroma_url)
-        given = (*urls, self.openai.api_key, *plugged)
+        told = (self.alerts.webhook_url, self.alerts.smtp_url)
+        servers = self.tools.mcp.values()
+        carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
+        given = (*urls, self.openai.api_key, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:
@@ -305,107 +406,8 @@ def load(env: Mapping[str, str], **arguments: Any) -> Settings:
 
     `arguments` are dotted names: `load(os.environ, **{"budget.day_usd": 1})`.
     """
-    sources: dict[str, str] = {}
-    merged: dict[str, Any] = {}
-    for source, key, value in _entries(env, arguments):
-        _put(merged, key, value)
-        sources[key] = source
+    merged, said_by = sources.merge(env, arguments)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        raise _explain(error, sources) from None
-
-
-def _entries(
-    env: Mapping[str, str], arguments: Mapping[str, Any]
-) -> Iterator[tuple[str, str, Any]]:
-    for path in (SHIPPED, *_own_file(env)):
-        for key, value in _flat(_read(path), ""):
-            yield str(path), key, value
-    for name, value in sorted(env.items()):
-        # Empty is unset: how shells and compose files say "no value".
-        if value and (known := _key_of(name)):
-            said = value if known in OWN_NAMES.values() else _parse(value)
-            yield f"environment {name}", known, said
-    for key, value in arguments.items():
-        yield "argument", key, value
-
-
-def _own_file(env: Mapping[str, str]) -> list[Path]:
-    named = env.get("AGORA_CONFIG")
-    return [Path(named).expanduser()] if named else []
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text("utf-8")) or {}
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: cannot be read ({error.strerror})", "see AGORA_CONFIG"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise SettingsError(f"{path}: is not YAML ({where})", "see config/local.yaml") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: must hold `section: {{key: value}}`", "see config/local.yaml")
-    return content
-
-
-def _flat(tree: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        name = f"{above}{key}"
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{name}.")
-        else:
-            yield name, value
-
-
-def _key_of(name: str) -> str | None:
-    if name in OWN_NAMES:
-        return OWN_NAMES[name]
-    if name.startswith(PREFIX) and "__" in name:
-        return name.removeprefix(PREFIX).lower().replace("__", ".")
-    return None
-
-
-def _parse(value: str) -> Any:
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-
-
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        below = tree.setdefault(section, {})
-        if not isinstance(below, dict):
-            below = tree[section] = {}
-        tree = below
-    tree[last] = tree.get(last) or value if value == {} else value
-
-
-def _explain(error: ValidationError, sources: Mapping[str, str]) -> SettingsError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    below = [name for name in sources if name.startswith(f"{key}.")]
-    known = [key] if key in sources else below
-    while not known and "." in key:  # an item of a list: its list is what was set
-        key = key.rpartition(".")[0]
-        known = [name for name in sources if name == key]
-    source = sources[known[0]] if known else "settings"
-    if first["type"] == "extra_forbidden":
-        return SettingsError(f"{source}: unknown key {key}", f"allowed here: {_allowed(key)}")
-    return SettingsError(f"{source}: {key}: {first['msg']}", f"got {first['input']!r}")
-
-
-def _allowed(key: str) -> str:
-    model: Any = Settings
-    for section in key.split(".")[:-1]:
-        if not hasattr(model, "model_fields"):  # the name in a section of named entries
-            model = get_args(model)[1]
-        elif field := model.model_fields.get(section):
-            model = field.annotation
-        else:
-            break
-    return ", ".join(model.model_fields)
+        raise sources.explain(error, said_by, Settings) from None

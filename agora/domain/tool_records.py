@@ -7,13 +7,15 @@ over all tools of the file that it altered, by the CUSUM of `agora.domain.sequen
 from dataclasses import asdict
 from typing import Any
 
-from agora.domain.contracts import Json, Opportunity
+from agora.domain.contracts import Json
 from agora.domain.sequential import Cusum, promotion_watch
 
 KINDS = ["tool.judged", "change.applied", "change.reverted"]
 EXPECTED = 0.98
 """Success expected of a file whose tools nobody had called before the change."""
 KEPT_FAILURES = 20
+KEPT_CALLS = 60
+"""Outcomes, and latencies of right calls, that trends are read from."""
 NOTHING: Json = {"tools": {}, "watches": {}}
 
 
@@ -25,11 +27,14 @@ def subject_of(event: Json) -> str:
 def step(state: Json, event: Json) -> Json:
     """Return the state after one event."""
     state = state or NOTHING
+    # The team's own time, where it tells it: a simulated day goes by that clock.
+    event = event | {"at": event.get("when") or event["at"]} if "at" in event else event
     if event["kind"] == "tool.judged":
         return _judged(state, event)
     begun = {subject: one for subject, one in state["tools"].items() if not _is_of(one, event)}
     if event["kind"] == "change.applied":
-        return {"tools": begun, "watches": state["watches"] | {event["change"]: _watch(event)}}
+        watched = {key: one for key, one in state["watches"].items() if not _is_over(one, event)}
+        return {"tools": begun, "watches": watched | {event["change"]: _watch(event)}}
     # Whatever was watched in this file was watched as it stood before.
     kept = {key: one for key, one in state["watches"].items() if not _is_of(one, event)}
     return {"tools": begun, "watches": kept}
@@ -37,6 +42,12 @@ def step(state: Json, event: Json) -> Json:
 
 def _is_of(one: Json, event: Json) -> bool:
     return (one["workspace"], one["path"]) == (event["workspace"], event["subject"])
+
+
+def _is_over(watch: Json, event: Json) -> bool:
+    """Return whether the window of a watch has passed without an alarm."""
+    until = watch.get("until")
+    return bool(until and event["at"] > until and not Cusum(**watch["cusum"]).is_alarm)
 
 
 def _watch(event: Json) -> Json:
@@ -47,6 +58,7 @@ def _watch(event: Json) -> Json:
         "cusum": asdict(promotion_watch(rate)),
         "outcomes": 0,
         "failures": [],
+        "until": event.get("until"),  # None: for ever
     }
 
 
@@ -55,7 +67,7 @@ def _judged(state: Json, event: Json) -> Json:
     tool = _counted(state["tools"].get(subject, _unused(event)), event)
     place = event | {"subject": event["path"]}
     watches = {
-        key: _watched(one, event) if _is_of(one, place) else one
+        key: _watched(one, event) if _is_of(one, place) and not _is_over(one, event) else one
         for key, one in state["watches"].items()
     }
     return {"tools": state["tools"] | {subject: tool}, "watches": watches}
@@ -63,7 +75,8 @@ def _judged(state: Json, event: Json) -> Json:
 
 def _unused(event: Json) -> Json:
     place = {name: event[name] for name in ("workspace", "path", "tool")}
-    return place | {"executions": 0, "right": 0, "failures": []}
+    blank: Json = {"executions": 0, "right": 0, "failures": [], "outcomes": "", "latencies": []}
+    return place | blank
 
 
 def _counted(tool: Json, event: Json) -> Json:
@@ -71,7 +84,16 @@ def _counted(tool: Json, event: Json) -> Json:
         "executions": tool["executions"] + 1,
         "right": tool["right"] + bool(event["is_right"]),
     }
+    outcomes = tool["outcomes"] + ("1" if event["is_right"] else "0")
+    counts |= {"outcomes": outcomes[-KEPT_CALLS:], "latencies": _latencies(tool, event)}
     return tool | counts | {"failures": _failures(tool["failures"], event)}
+
+
+def _latencies(tool: Json, event: Json) -> list[float]:
+    known: list[float] = tool["latencies"]
+    if not event["is_right"] or event.get("latency_s") is None:
+        return known
+    return [*known, round(event["latency_s"], 4)][-KEPT_CALLS:]
 
 
 def _failures(known: list[Any], event: Json) -> list[Any]:
@@ -112,22 +134,3 @@ def alarms(state: Json) -> list[str]:
     """Return the changes whose watch has raised an alarm."""
     watches = (state or NOTHING)["watches"].items()
     return [key for key, one in watches if Cusum(**one["cusum"]).is_alarm]
-
-
-def failing(state: Json, workspace: str, below: float, executions: int) -> list[Opportunity]:
-    """Return an opportunity for each tool of a workspace with too little success, worst first."""
-    tools = [
-        (subject, one)
-        for subject, one in (state or NOTHING)["tools"].items()
-        if one["workspace"] == workspace and one["executions"] >= executions and rate(one) < below
-    ]
-    return [
-        Opportunity(
-            id="",
-            kind="failing_tool",
-            subject=subject,
-            priority="high" if rate(one) < 0.50 else "medium",
-            evidence={"success": rate(one)} | one,
-        )
-        for subject, one in sorted(tools, key=lambda item: rate(item[1]))
-    ]

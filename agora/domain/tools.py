@@ -27,12 +27,15 @@ class ToolArgumentsError(UsageError):
 
 
 class Tool(Contract):
-    """A typed function that experts may call."""
+    """What experts may call: a typed function, one that LangChain wraps, or a server's tool."""
 
     name: str  # "calculator.divide": how experts and policies call it
-    path: str  # relative to the work tree, with slashes
-    function: str
+    kind: Literal["function", "langchain", "mcp"] = "function"
+    path: str  # relative to the work tree, with slashes; mcp:SERVER
+    function: str  # … or the tool's name on its server
     line: int
+    capability: str = ""  # what it is good for: others of the same can take its place
+    needs: tuple[str, ...] = ()  # package:requests, program:ffmpeg, …
     description: str  # its docstring
     parameters: Json  # JSON schema of an object
     returns: Json = {}  # JSON schema; {} where nothing is said

@@ -4,10 +4,9 @@ Other vendors are plugged in by packages. Imported on the first question only: t
 seconds to load.
 """
 
-import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -37,8 +36,8 @@ from agora.domain.models import Model
 from agora.domain.plugs import plugged
 from agora.domain.servers import is_private
 from agora.domain.settings import Settings
+from agora.domain.wires import Wire, options, timeout, tls
 
-CONNECT_S = 5.0
 KEYLESS = SecretStr("none")  # the client insists on a key where a private server needs none
 # What the two clients raise for all that a server can do; none of it is a slip of ours, because
 # only their own iteration stands inside the try.
@@ -53,36 +52,6 @@ RAISED = (
     TypeError,
     AttributeError,
 )
-
-
-@dataclass
-class Wire:
-    """How far the last request came, and the head of its response, which exceptions may lack."""
-
-    is_sent: bool = False
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def hooks(self) -> dict[str, list[Any]]:
-        """Return what an HTTP client has to call."""
-        return {"request": [self._watch], "response": [self._note]}
-
-    @property
-    def is_begun(self) -> bool:
-        """Return whether a model may have worked for us, so that it must be paid."""
-        is_page = "html" in self.headers.get("content-type", "")
-        return self.is_sent and self.status in (None, 200) and not is_page
-
-    async def _watch(self, request: Any) -> None:
-        self.is_sent = False
-        request.extensions["trace"] = self._trace
-
-    async def _trace(self, event: str, _: Any) -> None:
-        self.is_sent = self.is_sent or event.endswith("send_request_body.complete")
-
-    async def _note(self, response: Any) -> None:
-        self.status, self.headers = response.status_code, response.headers
 
 
 @dataclass(frozen=True)
@@ -170,20 +139,18 @@ def _ollama(question: Question, wire: Wire) -> BaseChatModel:
         num_predict=question.answer_tokens,
         reasoning=True if "reasoning" in model.capabilities else None,
         format=question.form,
-        client_kwargs=_options(question),
+        client_kwargs=options(model, question.deadline_s),
         async_client_kwargs={"event_hooks": wire.hooks},
     )
 
 
 def _openai(question: Question, wire: Wire) -> BaseChatModel:
-    model, key = question.model, question.api_key
-    if key is None and not is_private(model.base_url):
-        raise WrongKeyError(model.name, model.server, "there is none")
-    return _Chat(
+    model = question.model
+    chat = _Chat(
         model=model.name,
         base_url=model.base_url,
-        api_key=key or KEYLESS,
-        timeout=_timeout(question),
+        api_key=_key(model, question.api_key),
+        timeout=timeout(question.deadline_s),
         max_retries=0,
         stream_usage=True,
         stream_chunk_timeout=None,  # `ask` watches over the whole call
@@ -193,10 +160,37 @@ def _openai(question: Question, wire: Wire) -> BaseChatModel:
         extra_body=_only(response_format=question.response_format),
         http_client=_unused(),
         http_async_client=openai.DefaultAsyncHttpxClient(
-            **_options(question),
+            **options(model, question.deadline_s),
             event_hooks=wire.hooks,
         ),
     )
+    chat.async_client = _Completions(chat.async_client)
+    return chat
+
+
+def _key(model: Model, key: SecretStr | None) -> SecretStr:
+    """Return what to show the server; raise WrongKeyError where a public one would want a key."""
+    if key is None and not is_private(model.base_url):
+        raise WrongKeyError(model.name, model.server, "there is none")
+    return key or KEYLESS
+
+
+@dataclass(frozen=True)
+class _Completions:
+    """OpenAI's completions, in chunks of plain JSON: some servers send content in parts.
+
+    LangChain's own way to it warns of every such chunk.
+    """
+
+    client: Any
+
+    async def create(self, **payload: Any) -> Any:
+        return self._streamed(await self.client.create(**payload))
+
+    @asynccontextmanager
+    async def _streamed(self, stream: Any) -> AsyncIterator[AsyncIterator[Json]]:
+        async with stream:
+            yield (chunk.model_dump(warnings=False) async for chunk in stream)
 
 
 class _Chat(ChatOpenAI):
@@ -217,46 +211,19 @@ class _Chat(ChatOpenAI):
         return made
 
 
-def _options(question: Question) -> dict[str, Any]:
-    return {
-        "timeout": _timeout(question),
-        "verify": _tls(),
-        # A redirect would carry the prompt to a server that nobody has chosen.
-        "follow_redirects": False,
-        "trust_env": not is_private(question.model.base_url),
-        # A connection belongs to its call: none waits for a loop that has ended.
-        "headers": {"Connection": "close"},
-    }
-
-
-def _timeout(question: Question) -> httpx.Timeout:
-    return httpx.Timeout(question.deadline_s, connect=min(CONNECT_S, question.deadline_s))
-
-
 def _only(**given: Any) -> Json | None:
     return {key: value for key, value in given.items() if value is not None} or None
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
-@cache
 def _unused() -> openai.DefaultHttpxClient:
     # Every client brings a synchronous one along; one for all is enough.
-    return openai.DefaultHttpxClient(verify=_tls())
+    return openai.DefaultHttpxClient(verify=tls())
 
 
 def embeddings(model: Model, settings: Settings, wire: Wire) -> Embeddings:
     """Return a client for vectors; raise WrongKeyError where a public server would want a key."""
-    limits: dict[str, Any] = {
-        "timeout": httpx.Timeout(settings.memory.embedder_s, connect=CONNECT_S),
-        "verify": _tls(),
-        "follow_redirects": False,
-        "trust_env": not is_private(model.base_url),
-        "headers": {"Connection": "close"},
-    }
+    limits = options(model, settings.memory.embedder_s)
     if model.vendor == "ollama":
         return OllamaEmbeddings(
             model=model.name,
@@ -264,13 +231,10 @@ def embeddings(model: Model, settings: Settings, wire: Wire) -> Embeddings:
             client_kwargs=limits,
             async_client_kwargs={"event_hooks": wire.hooks},
         )
-    key = settings.openai.api_key
-    if key is None and not is_private(model.base_url):
-        raise WrongKeyError(model.name, model.server, "there is none")
     return OpenAIEmbeddings(
         model=model.name,
         base_url=model.base_url,
-        api_key=key or KEYLESS,
+        api_key=_key(model, settings.openai.api_key),
         max_retries=0,
         check_embedding_ctx_length=False,  # it would fetch a tokenizer
         http_client=_unused(),

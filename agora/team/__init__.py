@@ -12,42 +12,53 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from agora.domain.embedders import choose_embedder
-from agora.domain.policy import Policy
 from agora.domain.settings import Settings, load
 from agora.domain.signing import Signer
 from agora.team.acting import Acting
 from agora.team.admission import Admission
+from agora.team.alerting import Alerting
 from agora.team.answering import Answering
 from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
+from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
+from agora.team.comparing import Comparing
 from agora.team.distilling import Distilling
+from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
 from agora.team.indexing import Indexing
 from agora.team.judging import Judging
 from agora.team.learning import Learning
 from agora.team.library import Library
+from agora.team.looping import Looping
+from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.monitoring import Monitoring
+from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
+from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
 from agora.team.recalling import Recalling
+from agora.team.registering import Registering
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
+from agora.team.synthesising import Synthesising
 from agora.team.tooling import Tooling
 from agora.team.trying import Trying
+from agora.team.verifying import Verifying
 from agora.team.watching import Watching
 from memory.chroma import choose_chroma
 from memory.database import Database, choose_postgres
@@ -66,6 +77,7 @@ class Team:
     stream: Stream
     holding: Holding
     acting: Acting
+    alerting: Alerting
     market: Market
     indexing: Indexing
     recalling: Recalling
@@ -73,12 +85,15 @@ class Team:
     scouting: Scouting
     answering: Answering
     planning: Planning
+    synthesising: Synthesising
+    comparing: Comparing
     meeting: Meeting
     learning: Learning
     calibrating: Calibrating
     pulsing: Pulsing
     tooling: Tooling
     watching: Watching
+    registering: Registering
     changing: Changing
     proving: Proving
     prompting: Prompting
@@ -87,21 +102,27 @@ class Team:
     architecting: Architecting
     distilling: Distilling
     repairing: Repairing
+    monitoring: Monitoring
+    capabilities: Capabilities
+    looping: Looping
+    maintaining: Maintaining
 
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
     database, policy = (
         Database(choose_postgres(settings), settings.database.connections),
-        Policy.load(),
+        Governing.load(settings),
     )
-    acting = Acting(database, policy, Decisions(Signer(settings.folder / "keys")))
-    watching = Watching(database, settings.repair)
+    decisions = Decisions(Signer(settings.folder / "keys"))
+    acting = Acting(database, policy, decisions, settings.policy.rates)
+    alerting = Alerting(settings, database, acting, clock)
+    watching = Watching(database, settings.repair, clock)
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
     promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
-    library, tooling = Library(acting), Tooling(settings, acting, watching)
+    library, tooling = Library(acting, settings.secrets), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, prompting, clock)
     stream = Stream(database, choose_delivery(settings, database), settings.stream)
@@ -112,8 +133,17 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     recalling = Recalling(database, settings.memory, acting, indexing, judging)
     remembering = Remembering(settings, database, market, indexing, recalling)
     answering = Answering(settings, database, asking, market, library, tooling)
+    registering = Registering(
+        settings, database, acting, tooling, changing, indexing, alerting, clock
+    )
     learning = Learning(settings, database, market, recalling, remembering, watching, promoting)
     assessing = Assessing(settings.learning, database, asking, market)
+    proven = Proven(proving, settings.memory.pulse_s)
+    pacing = Pacing(settings.plan, database)
+    planning = Planning(
+        settings.plan, database, answering, asking, market, learning, proven, pacing
+    )
+    synthesising = Synthesising(answering, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -121,19 +151,23 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         stream=stream,
         holding=Holding(database),
         acting=acting,
+        alerting=alerting,
         market=market,
         indexing=indexing,
         recalling=recalling,
         remembering=remembering,
         scouting=Scouting(settings, database, acting, market, judging, recalling, clock),
         answering=answering,
-        planning=Planning(settings.plan, database, answering, asking, market, learning),
-        meeting=_meeting(settings, database, acting, asking, market, library),
+        planning=planning,
+        synthesising=synthesising,
+        comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
+        meeting=_meeting(settings, database, acting, asking, market, library, stream, tooling),
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
         tooling=tooling,
         watching=watching,
+        registering=registering,
         changing=changing,
         proving=proving,
         prompting=prompting,
@@ -153,6 +187,10 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
         repairing=Repairing(settings, acting, watching, changing, clock),
+        monitoring=Monitoring(settings, database, stream, market, indexing, clock),
+        capabilities=Capabilities(settings, database, acting, clock),
+        looping=Looping(settings, database, watching, alerting, clock),
+        maintaining=Maintaining(settings, database, acting, registering, watching, clock),
     )
 
 
@@ -163,10 +201,13 @@ def _meeting(
     asking: Asking,
     market: Market,
     library: Library,
+    stream: Stream,
+    tooling: Tooling,
 ) -> Meeting:
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
-    return Meeting(settings.room, database, seating, hearing, minutes)
+    verifying = Verifying(tooling)
+    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

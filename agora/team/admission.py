@@ -16,8 +16,8 @@ from agora.domain.experts import LIBRARIAN, REPAIRER, Bidder
 from agora.domain.models import Spent, most_spent
 from agora.domain.routing import Rules
 from agora.domain.settings import Settings
-from agora.team.acting import Policy
 from agora.team.clocks import Clock
+from agora.team.governing import Governing
 from memory import acts
 from memory.database import Database
 
@@ -55,7 +55,7 @@ class Admission:
 
     settings: Settings
     database: Database
-    policy: Policy
+    policy: Governing
     clock: Clock
 
     def rules(self, task: AgentTask) -> Rules:
@@ -68,8 +68,8 @@ class Admission:
             return Refusal((cannot,))
         if bidder.model is None:
             return None
-        said = _verdict(self.policy.decide, *_asked(bidder, view.task, view.rules))
-        if not said.is_allowed:
+        said = _verdict(self.policy.decide, self.policy.hash, _asked(bidder, view.task, view.rules))
+        if not (said.is_allowed or said.asks):
             return Refusal(tuple(said.reasons), is_by_rule=True)
         if too_dear := self._shortage(bidder, view):
             return Refusal((too_dear,), is_by_rule=True, is_too_dear=True)
@@ -96,6 +96,7 @@ class Admission:
             tokens=most.tokens,
             budgets=tuple(one.name for one in drawn if most.cost_usd or one.cap_tokens is not None),
             ordinal=ordinal,
+            vendor=getattr(bidder.model, "vendor", ""),
         )
 
     def budgets(self, task: AgentTask, bidder: Bidder) -> list[Budget]:
@@ -146,7 +147,7 @@ def _act(
 
 
 @lru_cache(maxsize=10_000)
-def _verdict(decide: Callable[[Act], Any], *asked: Any) -> Any:
+def _verdict(decide: Callable[[Act], Any], policies: str, asked: Asked) -> Any:
     """Ask once for equal bids: an auction asks the same of every bidder, task after task."""
     return decide(_act(*asked))
 

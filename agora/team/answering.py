@@ -7,7 +7,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 
 import prompts
-from agora.domain import pulse, validity
+from agora.domain import chat, labels, pulse, validity
 from agora.domain.contracts import (
     AgentContext,
     AgentOutcome,
@@ -20,6 +20,8 @@ from agora.domain.contracts import (
 from agora.domain.errors import BudgetSpentError, ClaimHeldError, RefusedError
 from agora.domain.experts import LIBRARIAN, Bidder
 from agora.domain.faults import ModelFault
+from agora.domain.injections import printable, texts_in
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from agora.domain.tools import Tool
@@ -39,8 +41,12 @@ ROUND_ORDINALS = 100
 
 @dataclass
 class Conversation:
-    """What is said between us and one model over the rounds of one task."""
+    """What is said between us and one model over the rounds of one task.
 
+    The task's labels grow with what the model is shown: policies see them at every later act.
+    """
+
+    task: AgentTask
     messages: list[Json]
     replies: list[Reply] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
@@ -73,6 +79,8 @@ class Answering:
                 if known["thread_id"] != here.thread_id:
                     where = known["thread_id"]
                     raise ClaimHeldError(f"task {task.id} is being done in thread {where}")
+        if task.deadline_s is not None:
+            await chat.load()  # before the deadline counts
         return None
 
     def context(self, task: AgentTask, here: Case) -> AgentContext:
@@ -112,7 +120,7 @@ class Answering:
             patient = context.but(ends_at=self._patience(context.ends_at, award))
             return await self._converse(task, patient, bidder, award, tell)
         except ModelFault as fault:
-            failed = _failed(bidder, str(fault), fault.hint)
+            failed = _failed(bidder, redact(str(fault), self.settings.secrets), fault.hint)
             if fault.is_answer:
                 return failed
             server = {"opens_breaker": fault.opens_breaker, "is_unhealthy": fault.is_unhealthy}
@@ -139,13 +147,14 @@ class Answering:
     async def _converse(
         self, task: AgentTask, context: AgentContext, bidder: Bidder, award: Award, tell: Tell
     ) -> AgentOutcome:
-        talk = Conversation(await self._opening(task, context, bidder))
+        talk = await self._opening(task, context, bidder)
         tools = await self._tools(task, bidder) if context.has_tools else []
         rounds = self.settings.execution.tool_rounds if tools else 0
         for number in range(rounds + 1):
-            offered = tools if number < rounds else []
+            offered = self.tooling.permitted(talk.task, bidder.name, tools) if rounds else []
+            offered = offered if number < rounds else []
             reply = await self.asking.ask(
-                task,
+                talk.task,
                 bidder,
                 talk.messages,
                 ordinal=number * ROUND_ORDINALS,
@@ -157,12 +166,17 @@ class Answering:
             talk.replies.append(reply)
             if not reply.tool_calls:
                 break
-            await self._call(task, bidder, talk, tools, number, tell)
-        return _outcome(bidder, award.winner.q, talk, [tool.name for tool in tools])
+            await self._call(bidder, talk, offered, number, tell)
+        return _outcome(bidder, award.winner.q, talk, [tool.name for tool in tools]).but(
+            labels=labels.taken_on(task.labels, talk.task.labels)
+        )
 
-    async def _opening(self, task: AgentTask, context: AgentContext, bidder: Bidder) -> list[Json]:
+    async def _opening(
+        self, task: AgentTask, context: AgentContext, bidder: Bidder
+    ) -> Conversation:
         found = await self.library.passages(task)
-        quoted = [f"{one.path}:{one.line}\n{one.text}" for one in found]
+        quoted = [f"{printable(one.path)}:{one.line}\n{one.text}" for one in found]
+        read = [*(one.path for one in found), *(one.text for one in found), *context.memories]
         text = prompts.load("answer").render(
             task=task.text,
             pulse=pulse.for_model(context.pulse, bidder.model),
@@ -171,10 +185,11 @@ class Answering:
         )
         if self._is_teacher(bidder):
             text = f"{text}\n\n{ALOUD}"
-        return [
+        messages = [
             {"role": "system", "content": bidder.expert.system},
             {"role": "user", "content": text},
         ]
+        return Conversation(_marked(task, labels.of_texts(*read)), messages)
 
     def _is_teacher(self, bidder: Bidder) -> bool:
         """Return whether a model is asked to think aloud: its terms permit to learn from that."""
@@ -192,7 +207,6 @@ class Answering:
 
     async def _call(
         self,
-        task: AgentTask,
         bidder: Bidder,
         talk: Conversation,
         tools: Sequence[Tool],
@@ -205,7 +219,7 @@ class Answering:
         for index, wanted in enumerate(reply.tool_calls):
             tell("tool", name=wanted["name"], arguments=wanted["arguments"], expert=bidder.name)
             done = await self.tooling.answer(
-                task,
+                talk.task,
                 bidder.name,
                 tools,
                 wanted["name"],
@@ -214,13 +228,16 @@ class Answering:
             )
             talk.calls.append(done)
             said = {"error": done.error} if done.error else {"result": done.result}
-            talk.messages.append(
-                {
-                    "role": "tool",
-                    "content": json.dumps(said, ensure_ascii=False),
-                    "tool_call_id": wanted["id"],
-                }
-            )
+            content = json.dumps(said, ensure_ascii=False)
+            told = {"role": "tool", "content": content, "tool_call_id": wanted["id"]}
+            talk.messages.append(told)
+            tags = next((tool.tags for tool in tools if tool.name == done.name), ())
+            talk.task = _marked(talk.task, labels.of_result(tags, *texts_in(said)))
+
+
+def _marked(task: AgentTask, more: set[str]) -> AgentTask:
+    """Return the task under the labels of what its model is shown, too."""
+    return task if more <= set(task.labels) else task.but(labels=labels.joined(task.labels, more))
 
 
 def _failed(bidder: Bidder, error: str, hint: str) -> AgentOutcome:

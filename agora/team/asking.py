@@ -11,6 +11,7 @@ from agora.domain.contracts import ActOutcome, AgentTask, Json
 from agora.domain.experts import Bidder
 from agora.domain.faults import MisfitAnswerError, ModelFault, RequestRefusedError
 from agora.domain.models import most_spent
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import Settings
 from agora.team.acting import Acting
@@ -49,6 +50,7 @@ class Asking:
         With a `schema` the reply is JSON that fits it: a model that misses it is shown what is
         wrong, and asked once more.
         """
+        await chat.load()
         question = _Question(task, bidder, ends_at, tools, schema, on_token, has_relief)
         if schema is None:
             return await self._ask(question, messages, ordinal)
@@ -67,6 +69,7 @@ class Asking:
         task, bidder, schema = question.task, question.bidder, question.schema
         model: Any = bidder.model
         limits = self.settings.execution
+        messages = redact(list(messages), self.settings.secrets)
         sent = chat.prompt_tokens(messages, question.tools, schema)
         most = most_spent(model, sent, limits.answer_tokens)
 

@@ -4,12 +4,13 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from agora.domain import commits
 from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
-from agora.domain.errors import RefusedError, UsageError
+from agora.domain.errors import BaseMovedError, RefusedError, UsageError
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.subjects import Subject
 from agora.team.watching import Watching
@@ -19,6 +20,8 @@ from memory.database import Database, Row
 APPLY = "apply_change"
 RULE = "policy"
 """Who approves what the policies let through without a person."""
+EXPIRY = "expiry"
+"""Who rejects a change that nobody has answered in time."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ class Changing:
         async with self.database.transaction() as connection:
             await changes.move(connection, change_id, status, "proposed", "waiting")
         if counts == "reject":
-            await self._close_opportunity(row, "rejected")
+            said = await self.answered(change_id)
+            is_late = said is not None and said["by"] == EXPIRY
+            await self._close_opportunity(row, "expired" if is_late else "rejected")
         return counts
 
     async def answer(self, approval: Approval, diff: str | None = None) -> None:
@@ -121,13 +126,51 @@ class Changing:
         async with self.database.transaction() as connection:
             is_first = await changes.answer(connection, approval, diff)
         if is_first:
-            await self.acting.record(
-                "approve_change",
-                f"{approval.change_id} {approval.digest}",
-                approval.type,
-                actor=approval.by,
-                reasons=[approval.reason] if approval.reason else [],
+            await self._log(approval)
+
+    async def _log(self, said: Approval) -> int:
+        """Append an answer to the signed log, and keep its place there; return it."""
+        entry = await self.acting.record(
+            "approve_change",
+            f"{said.change_id} {said.digest}",
+            said.type,
+            actor=said.by,
+            reasons=[said.reason] if said.reason else [],
+        )
+        async with self.database.transaction() as connection:
+            await changes.logged(connection, said.change_id, entry["seq"])
+        return int(entry["seq"])
+
+    async def is_permitted(self, change_id: str) -> bool:
+        """Return whether a policy approves the change in a person's place, and let it do so.
+
+        The shipped policies permit nothing of the kind.
+        """
+        row = await self.find(change_id)
+        act = Act(kind="approve_change", subject=row["subject"], facts=_facts(row))
+        said = self.acting.policy.decide(act)
+        if not said.is_allowed:
+            return False
+        why = "; ".join(said.reasons)
+        await self.answer(
+            Approval(
+                change_id=change_id, type="approve", digest=row["digest"], by="policy", reason=why
             )
+        )
+        if await self.is_approved(change_id):
+            async with self.database.transaction() as connection:
+                await changes.move(connection, change_id, "approved", "proposed", "waiting")
+            return True
+        return False
+
+    async def unwanted(self, workspace: str) -> set[str]:
+        """Return the digests of diffs that were rejected or taken back: none is proposed again."""
+        async with self.database.transaction() as connection:
+            return await changes.unwanted(connection, workspace)
+
+    async def late(self, now: datetime, after: timedelta) -> list[Row]:
+        """Return the changes that have waited for an answer for longer than that."""
+        return [row for row in await self.waiting() if now - _at(row) > after]
 
     async def is_approved(self, change_id: str) -> bool:
         """Return whether a person has said yes to exactly this diff."""
@@ -199,6 +242,7 @@ class Changing:
         Raises BaseMovedError or DirtyWorkspaceError, and then has touched nothing.
         """
         await self._refuse_unapproved(change)
+        change = await self._signed(change)
         subject = self.subjects[change.kind]
         # A remedy asks nobody, and what a rule has approved is nobody's yes.
         said = await self.answered(change.id)
@@ -221,10 +265,21 @@ class Changing:
                 f"agora approvals show {change.id}",
             )
 
+    async def _signed(self, change: Change) -> Change:
+        """Return the change with who has approved it, and where the signed log says so."""
+        said = await self.answered(change.id)
+        if change.takes_back or said is None:
+            return change
+        names = ("change_id", "digest", "type", "by", "reason")
+        decision = said["decision"] or await self._log(
+            Approval.model_validate({name: said[name] for name in names})
+        )
+        return change.but(approved_by=said["by"], decision=decision)
+
     async def _note(self, change: Change, commit: str, baseline: float | None) -> None:
         """Store the commit, and tell the folds once that what they count has changed."""
         told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
-        told |= {"commit": commit, "baseline": baseline}
+        told |= {"commit": commit, "baseline": baseline} | self.watching.window()
         kind = "change.reverted" if change.takes_back else "change.applied"
         async with self.database.transaction() as connection:
             if await changes.applied(connection, change.id, commit):
@@ -242,9 +297,25 @@ class Changing:
         reverse = (
             changes.change_of(known) if known else await self._reverse(row, reverse_id, at, why)
         )
-        commit = await self.apply(reverse)
+        try:
+            commit = await self.apply(reverse)
+        except BaseMovedError:
+            await self.rebase(reverse_id)
+            commit = await self.apply(changes.change_of(await self.find(reverse_id)))
         async with self.database.transaction() as connection:
             await changes.move(connection, change_id, "reverted", "applied")
+        return commit
+
+    async def roll_back(self, change_id: str, at: str) -> str:
+        """Take a change back because a person wants it; return the commit; raise UsageError."""
+        row = await self.find(change_id)
+        if row["status"] != "applied":
+            said = f"change {change_id} is {row['status']}: there is nothing to take back"
+            raise UsageError(said, "agora approvals list")
+        # One case for ever: a command that was killed is finished, and not done again.
+        with standing_alone(f"rollback-{change_id}", "rollback"):
+            commit = await self.take_back(change_id, at)
+        await self.acting.record("roll_back", change_id, "allow", actor="operator")
         return commit
 
     async def _reverse(self, row: Row, reverse_id: str, at: str, why: str) -> Change:
@@ -269,3 +340,17 @@ def _edited_diff(decision: Json) -> str | None:
         return None
     arguments = (decision.get("edited_action") or {}).get("args") or decision
     return str(arguments.get("diff") or "")
+
+
+def _facts(row: Row) -> Json:
+    """Return what a policy may ask about a change."""
+    changed = [line for line in row["diff"].splitlines() if line[:1] in ("+", "-")]
+    lines = [line for line in changed if line[:4] not in ("+++ ", "--- ")]
+    verdict = (row["evidence"].get("verdict") or {}).get("verdict", "")
+    told = {"change": row["kind"], "workspace": row["workspace"], "verdict": verdict}
+    return told | {"lines": len(lines)}
+
+
+def _at(row: Row) -> datetime:
+    at = datetime.fromisoformat(row["at"])
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

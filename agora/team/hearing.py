@@ -10,18 +10,20 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 import prompts
-from agora.domain import meaning, validity
+from agora.domain import labels, meaning, validity
 from agora.domain.chat import prompt_tokens
 from agora.domain.contracts import AgentTask, Json, Vote
 from agora.domain.council import Seat
 from agora.domain.documents import says
 from agora.domain.errors import RefusedError, SettingsError
 from agora.domain.faults import ModelFault
+from agora.domain.injections import printable
 from agora.domain.models import most_spent
 from agora.domain.passages import Document
+from agora.domain.redaction import redact
 from agora.domain.replies import Reply
 from agora.domain.settings import RoomSettings
-from agora.team.asking import Asking
+from agora.team.asking import CLOSING_S, Asking
 from agora.team.clocks import Clock
 from agora.team.library import Library
 from agora.team.market import Market
@@ -31,6 +33,8 @@ from memory.database import Database
 Tell = Callable[..., None]
 LOST = (ModelFault, RefusedError, SettingsError, ValidationError)
 """What costs a member its vote, and not the meeting."""
+LEAST_S = 1.0
+"""Seconds in which a member could answer at all: a smaller share of a short meeting is none."""
 SAME = 100
 """Ordinals of the questions whether answers say the same are counted from here."""
 
@@ -91,8 +95,11 @@ class Hearing:
         """Return the caps of the next questions, should as many rounds as `shares` be to come."""
         async with self.database.transaction() as connection:
             spent = await rooms.spent(connection, task.id)
-        left_s = self.asking.admission.left_s(room_ends_at)
-        until = self.clock() + timedelta(seconds=min(self.settings.member_s, left_s / shares))
+        left_s = max(0.0, self.asking.admission.left_s(room_ends_at) - CLOSING_S)
+        share_s = max(left_s / shares, min(LEAST_S, left_s / 2))
+        # Closing is the meeting's, once, and no member's: asking takes it off again.
+        own_s = min(self.settings.member_s, share_s) + CLOSING_S
+        until = self.clock() + timedelta(seconds=own_s)
         left_usd = self.settings.usd - spent["cost_usd"]
         return Session(task, until.isoformat(), self.settings.calls - spent["calls"], left_usd)
 
@@ -224,8 +231,14 @@ class Hearing:
         if task.workspace is None:
             return [], ""
         found = await self.library.passages(task)
-        quoted = "\n\n".join(f"{one.path}:{one.line}\n{one.text}" for one in found)
+        quoted = "\n\n".join(f"{printable(one.path)}:{one.line}\n{one.text}" for one in found)
         return await self.library.read(task), quoted
+
+    async def labels(self, task: AgentTask) -> tuple[str, ...]:
+        """Return what a meeting takes on by reading the documents that it is shown."""
+        found = await self.library.passages(task)
+        read = labels.of_texts(*(text for one in found for text in (one.path, one.text)))
+        return labels.taken_on(task.labels, read)
 
 
 def is_unclear(votes: Sequence[Vote]) -> bool:
@@ -284,7 +297,7 @@ def _joined(first: Vote, second: Vote) -> Vote:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return f"wrote no valid vote ({error.errors()[0]['msg']})"
-    return str(error)
+    return redact(str(error))
 
 
 def _told(vote: Vote) -> Json:

@@ -148,6 +148,10 @@ class Indexing:
                 self._installation = await collections.installation(connection)
         return self._installation
 
+    async def vectors(self, tenant: str, texts: Sequence[str]) -> Vectors:
+        """Return one vector of unit length for each text."""
+        return await self._embed(tenant, texts)
+
     async def _embed(
         self, tenant: str, texts: Sequence[str], labels: Sequence[str] = ()
     ) -> Vectors:

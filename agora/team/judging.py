@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import prompts
 from agora.domain import questions
 from agora.domain.contracts import AgentTask
-from agora.domain.errors import AgoraError, ClaimLostError
+from agora.domain.errors import AgoraError, ClaimLostError, PersonAskedError
 from agora.domain.experts import Bidder
 from agora.domain.settings import MemorySettings
 from agora.team.asking import Asking
@@ -155,7 +155,7 @@ class Judging:
                 task, judge, messages, ordinal=ORDINAL + number, ends_at=until, schema=schema
             )
             return schema.model_validate_json(reply.text)
-        except (ClaimLostError, DatabaseFailure):
+        except (ClaimLostError, PersonAskedError, DatabaseFailure):
             raise
         except (AgoraError, ValidationError) as error:
             log.info("judge.silent", reason=str(error)[:200])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agora.domain import difficulty, prompt_records
+from agora.domain import difficulty, labels, prompt_records
 from agora.domain.contracts import AgentOutcome, AgentTask, Award, Json, Opportunity
 from agora.domain.judgements import PASSED, Judgement
 from agora.domain.settings import Settings
@@ -86,7 +86,9 @@ class Learning:
     def _event(self, task: AgentTask, plan: Any, done: Json, versions: Mapping[str, int]) -> Json:
         sold, outcome = Award.model_validate(done["award"]), done["outcome"]
         mix: dict[str, float] = plan["mix"]
+        carried = labels.joined(task.labels, outcome["labels"])
         return {
+            "tenant": task.tenant,
             "bidder": sold.winner.name,
             "domain": max(mix, key=mix.__getitem__),
             "right": _is_right(outcome),
@@ -106,7 +108,7 @@ class Learning:
             "fault": outcome["fault"] if outcome["is_unhealthy"] else None,
             "opens_breaker": outcome["opens_breaker"],
             "at_s": self.market.clock().timestamp(),
-            "about": about(task),
+            "about": about(task.but(labels=carried)),
             "labels": list(task.labels),
         }
 

@@ -1,7 +1,8 @@
 """The library: documents of a workspace, read through the ledger, kept while its state stays."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agora.domain import documents, git
@@ -9,6 +10,7 @@ from agora.domain.contracts import Act, ActOutcome, AgentOutcome, AgentTask
 from agora.domain.errors import WorkspaceError
 from agora.domain.git import GitError
 from agora.domain.passages import Document, Passage
+from agora.domain.redaction import redact
 from agora.team.acting import Acting
 
 
@@ -37,6 +39,7 @@ class Library:
     """What the librarian reads, and what other experts are given to read."""
 
     acting: Acting
+    secrets: Sequence[str] = ()
     _shelves: dict[str, tuple[str, list[Document]]] = field(default_factory=dict, init=False)
 
     async def chance(self, task: AgentTask) -> float:
@@ -45,14 +48,16 @@ class Library:
 
     async def answer(self, task: AgentTask) -> AgentOutcome:
         """Answer by quoting, or say that nothing was found."""
-        return await asyncio.to_thread(documents.answer, task.text, await self.read(task))
+        said = await asyncio.to_thread(documents.answer, task.text, await self.read(task))
+        return AgentOutcome.model_validate(redact(said.model_dump(), self.secrets))
 
     async def passages(self, task: AgentTask, limit: int = 4) -> list[Passage]:
         """Return the passages that speak most of the question; none without a workspace."""
         if task.workspace is None:
             return []
         read = await self.read(task)
-        return await asyncio.to_thread(documents.find_passages, read, task.text, limit)
+        found = await asyncio.to_thread(documents.find_passages, read, task.text, limit)
+        return [replace(one, text=redact(one.text, self.secrets)) for one in found]
 
     async def read(self, task: AgentTask) -> list[Document]:
         """Return the documents of the task's workspace; raise GitError where it is none."""

@@ -1,6 +1,6 @@
 """Meeting: the war room. Who is asked next, when it is enough, what is ruled, what is kept."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,10 +11,13 @@ from agora.domain.errors import UsageError
 from agora.domain.settings import RoomSettings
 from agora.team.acting import case, standing_alone
 from agora.team.hearing import Hearing, Session, Tell, is_unclear
-from agora.team.minutes import Minutes, meaning_of
+from agora.team.minutes import Minutes, channel_of, meaning_of
 from agora.team.seating import Seating, as_json, seats_of
+from agora.team.stream import START, Stream
+from agora.team.verifying import Verifying
 from memory import events
 from memory.database import Database
+from memory.events import Event
 
 MORE_SEATS = "set OLLAMA_HOST or OPENAI_API_KEY, or declare experts in prompts/experts"
 
@@ -28,10 +31,12 @@ class Meeting:
     seating: Seating
     hearing: Hearing
     minutes: Minutes
+    stream: Stream
+    verifying: Verifying
 
     async def open(self, task: AgentTask, ends_at: str | None) -> tuple[list[Json], Json]:
         """Return who sits, strongest first, and the table: its end, its outsider, its domain."""
-        await self.minutes.close_channels(timedelta(seconds=self.settings.keep_s))
+        await self.stream.close_channels()
         seated = await self.seating.seat(task)
         last = self.hearing.clock() + timedelta(seconds=self.settings.deadline_s)
         if ends_at:
@@ -45,7 +50,8 @@ class Meeting:
         }
         seats = [as_json(one) for one in seated.seats]
         names = [one.name for one in seated.seats]
-        await self._tell("room.opened", {"task": task.text, "seats": names, "note": seated.note})
+        told = {"task": task.text, "seats": names, "note": seated.note}
+        await self._tell(task, "room.opened", told)
         return seats, table
 
     async def hear(
@@ -63,8 +69,9 @@ class Meeting:
         if not wave or self._is_late(table):
             return list(votes)
         heard = await self.hearing.votes(session, wave, len(given), tell)
+        heard = await self.verifying.verified(task, heard)
         given = await self._compared(task, table, sitting, [*given, *heard])
-        await self._tell("room.voted", *map(_shown, given[-len(wave) :]))
+        await self._tell(task, "room.voted", *map(_shown, given[-len(wave) :]))
         return [vote.as_json() for vote in given]
 
     def is_undecided(self, table: Json, seats: Sequence[Json], votes: Sequence[Json]) -> bool:
@@ -108,8 +115,9 @@ class Meeting:
         tell("evidence", members=len(wave))
         second = {v.name: v for v in await self.hearing.second_votes(session, wave, given, tell)}
         argued = [second.get(vote.name, vote) for vote in given]
+        argued = await self.verifying.verified(task, argued)
         argued = await self._compared(task, table, wave, argued)
-        await self._tell("room.argued", *map(_shown, argued))
+        await self._tell(task, "room.argued", *map(_shown, argued))
         return [vote.as_json() for vote in argued]
 
     def wants_judge(self, table: Json, seats: Sequence[Json], votes: Sequence[Json]) -> bool:
@@ -128,7 +136,7 @@ class Meeting:
             return None
         outsider = seats_of([table["outsider"]])[0]
         vote = await self.hearing.judged(session, outsider, votes_of(votes), tell)
-        await self._tell("room.judged", _shown(vote))
+        await self._tell(task, "room.judged", _shown(vote))
         return vote.as_json()
 
     def rule(
@@ -156,7 +164,16 @@ class Meeting:
         await self.minutes.keep(task, table["domain"], seats, ruling, spent)
         if ruling.decided_by == "person":
             await self.learn(task.id, ruling.answer)
-        return ruling, _outcome(ruling, spent)
+        read = await self.hearing.labels(task)
+        return ruling, _outcome(ruling, spent).but(labels=read)
+
+    async def said(self, room_id: str) -> list[Event]:
+        """Return what a meeting's channel has carried so far; nothing once it has disappeared."""
+        return await self.stream.kept(channel=channel_of(room_id))
+
+    def follow(self, room_id: str) -> AsyncIterator[Event]:
+        """Yield what a meeting's channel carries, from its beginning on and for ever."""
+        return self.stream.follow(after=START, channel=channel_of(room_id))
 
     async def learn(
         self, room_id: str, truth: str | None = None, *, is_right: bool = False
@@ -179,6 +196,12 @@ class Meeting:
         late = await self._audited(task, room) if form and is_news and self.settings.audits else []
         return await self.minutes.learn(room, late, form)
 
+    async def heed(self, task_id: str, *, is_right: bool) -> bool:
+        """Learn from what a person says of an answer, if a meeting gave it; return whether so."""
+        if await self.minutes.find(task_id) is None:
+            return False
+        return await self.learn(task_id, is_right=is_right)
+
     async def _audited(self, task: AgentTask, room: Json) -> list[Vote]:
         """Return what the members would have said who were not heard."""
         votes = votes_of(room["minutes"]["ruling"]["votes"])
@@ -191,11 +214,11 @@ class Meeting:
         with standing_alone(task.id, "audit"):
             return await self.hearing.votes(session, left, 0, lambda *_, **__: None)
 
-    async def _tell(self, kind: str, *bodies: Json) -> None:
-        here = case.get()
+    async def _tell(self, task: AgentTask, kind: str, *bodies: Json) -> None:
+        here, channel = case.get(), channel_of(task.id)
         async with self.database.transaction() as connection:
             for body in bodies:
-                await events.publish(connection, here.correlation_id, kind, body)
+                await events.publish(connection, here.correlation_id, kind, body, channel)
 
 
 def asked_of_a_person(task: AgentTask, ruling: Ruling) -> Json:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from agora.domain.contracts import AgentTask, Json, Ruling, Vote
 from agora.team.acting import Acting, case
@@ -34,7 +33,8 @@ class Minutes:
         told |= {"ruling": ruling.as_json()}
         async with self.database.transaction() as connection:
             if await rooms.keep(connection, task.id, case.get().thread_id, domain, told):
-                await events.publish(connection, task.id, "room.ruled", ruling.as_json())
+                told, channel = ruling.as_json(), channel_of(task.id)
+                await events.publish(connection, task.id, "room.ruled", told, channel)
 
     async def _record(self, task: AgentTask, ruling: Ruling, spent: Row) -> None:
         """Append the ruling to the log; of a private task it says who voted, and nothing else."""
@@ -59,16 +59,6 @@ class Minutes:
         async with self.database.transaction() as connection:
             return await rooms.find(connection, room_id)
 
-    async def said(self, room_id: str, after: int = 0) -> list[Row]:
-        """Return what a meeting's channel has carried since an event."""
-        async with self.database.transaction() as connection:
-            return await rooms.said(connection, room_id, after)
-
-    async def close_channels(self, kept: timedelta) -> None:
-        """Let channels disappear that were kept long enough."""
-        async with self.database.autocommit() as connection:
-            await rooms.close_channels(connection, kept)
-
     async def learn(self, room: Row, late: Sequence[Vote], form: str | None) -> bool:
         """Count for each member whether it was right, once; return False if that was done before.
 
@@ -83,6 +73,11 @@ class Minutes:
                 return False
             await events.publish(connection, room["id"], "votes.judged", told)
             return True
+
+
+def channel_of(room_id: str) -> str:
+    """Return the temporary channel of the knowledge stream that carries a meeting."""
+    return f"room:{room_id}"
 
 
 def meaning_of(ruling: Ruling) -> str:

@@ -1,48 +1,36 @@
 """Planning: a task done whole, or in subtasks side by side whose results are joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 import prompts
-from agora.domain import plans
+from agora.domain import labels, plans
 from agora.domain.contracts import AgentContext, AgentOutcome, AgentTask, Award, Json
 from agora.domain.errors import RefusedError
 from agora.domain.faults import ModelFault
-from agora.domain.lanes import Lanes
 from agora.domain.plans import Decomposition, Step
 from agora.domain.settings import PlanSettings
-from agora.team.acting import case
+from agora.domain.ways import kind_of, may_have_parts
+from agora.team.acting import case, standing_alone
 from agora.team.answering import Answering, Tell
 from agora.team.asking import Asking
 from agora.team.learning import Learning
 from agora.team.market import Market
-from memory import events, folds
+from agora.team.pacing import RAN, Pacing
+from agora.team.proven import Proven
+from memory import events
 from memory.database import Database
 
-FOLD, KINDS = "lanes", ["plan.ran"]
 TRIES = 2
 """So many experts try a subtask before its plan is changed."""
 
 
-@dataclass
-class Traffic:
-    """The lanes of one plan while it runs."""
-
-    lanes: Lanes
-    most: int
-    running: int = 0
-    done: int = 0  # since `since`
-    since: float = 0.0
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-
-@dataclass
+@dataclass(frozen=True)
 class Planning:
     """Plans, and the subtasks they are made of."""
 
@@ -52,13 +40,19 @@ class Planning:
     asking: Asking
     market: Market
     learning: Learning
-    _traffic: dict[str, Traffic] = field(default_factory=dict, init=False)
+    proven: Proven
+    pacing: Pacing
 
-    async def plan(self, task: AgentTask, ends_at: str | None) -> Json:
+    async def plan(self, task: AgentTask, ends_at: str | None, *, may_split: bool = True) -> Json:
         """Return the task's domains and tools, and whether it is done whole or in which parts."""
         plan = await self.answering.plan(task)
+        if not may_split:
+            return plan | {"is_whole": True, "reason": "planning rests", "subtasks": []}
         items = plans.listed(task.text)[: self.settings.subtasks + 1]
-        choice = plans.choose(task.split, task.labels, items, self._domains(task, items))
+        kind = kind_of(plan["mix"])
+        proof = await self.proven.of("plan", kind) if may_have_parts(task.text) else None
+        choice = plans.choose(task.split, task.labels, items, self._domains(task, items), proof)
+        plan["synthesis"] = await self.proven.has_paid("synthesis", kind)
         subtasks: list[Json] = []
         if choice.is_split:
             subtasks = await self._subtasks(task, items, ends_at)
@@ -122,7 +116,9 @@ class Planning:
         """Return what a subtask's stage is given: a task of its own, and the results it needs."""
         before = [parts[n]["outcome"] for n in subtask["after"] if n in parts]
         known = [f"Known already: {one['answer']}" for one in before if one["status"] == "answered"]
+        carried = {label for one in before for label in one["labels"]}
         own = task.but(
+            labels=labels.joined(task.labels, carried),
             id=f"{task.id}.{subtask['id']}",
             text=subtask["text"],
             urgency="normal",
@@ -138,7 +134,7 @@ class Planning:
         here = case.get()
         if outcome := await self.answering.accept(task, here):
             return outcome
-        async with self._lane(here.correlation_id):
+        async with self.pacing.lane(here.correlation_id):
             tell("subtask", id=task.id, text=task.text.splitlines()[-1])
             tell = _apart(tell, task.id)
             tries = 1 if "side_effects" in task.labels else TRIES
@@ -201,10 +197,9 @@ class Planning:
 
     async def join(self, task: AgentTask, plan: Json, parts: Mapping[str, Json]) -> AgentOutcome:
         """Return all results with their sources as one outcome; partial failure is told in it."""
-        if traffic := self._traffic.pop(task.id, None):
-            ran = traffic.lanes
+        if ran := self.pacing.end(task.id):
             told = {"width": ran.width, "rate": ran.rate, "best": ran.best}
-            await self._tell(task.id, "plan.ran", told)
+            await self._tell(task.id, RAN, told)
         shown = [one for one in plan["subtasks"] if not one.get("by")]
         outcomes = [AgentOutcome.model_validate(parts[one["id"]]["outcome"]) for one in shown]
         done = [one for one in outcomes if one.status == "answered"]
@@ -218,43 +213,26 @@ class Planning:
             expert="plan",
             latency_s=max((one.latency_s for one in outcomes), default=0.0),
             tokens_out=sum(one.tokens_out for one in done),
+            labels=labels.joined((), (label for one in outcomes for label in one.labels)),
         )
 
-    @asynccontextmanager
-    async def _lane(self, plan_id: str) -> AsyncIterator[None]:
-        traffic = await self._opened(plan_id)
-        async with traffic.changed:
-            await traffic.changed.wait_for(lambda: traffic.running < traffic.lanes.width)
-            traffic.running += 1
-        try:
-            yield
-        finally:
-            async with traffic.changed:
-                self._leave(traffic)
-                traffic.changed.notify_all()
+    async def beside(self, task: AgentTask) -> AgentOutcome | None:
+        """Return what splitting makes of a task that was done whole before; None: no plan."""
+        apart = task.but(id=f"{task.id}.plan")
+        subtasks = await self._subtasks(apart, plans.listed(task.text), None)
+        parts: dict[str, Json] = {}
+        while next_ := plans.ready(subtasks, parts):
+            given = [self.part_of(apart, one, subtasks, parts) for one in next_]
+            done = await asyncio.gather(*map(self._rehearsed, given))
+            parts |= {one["number"]: outcome for one, outcome in zip(given, done, strict=True)}
+        return await self.join(apart, {"subtasks": subtasks}, parts) if parts else None
 
-    def _leave(self, traffic: Traffic) -> None:
-        traffic.running, traffic.done = traffic.running - 1, traffic.done + 1
-        now = asyncio.get_running_loop().time()
-        if traffic.done >= traffic.lanes.width:
-            stretch = now - traffic.since
-            traffic.lanes = traffic.lanes.measured(traffic.done, stretch, traffic.most)
-            traffic.done, traffic.since = 0, now
-
-    async def _opened(self, plan_id: str) -> Traffic:
-        if plan_id not in self._traffic:
-            known = await self._lanes()
-            now = asyncio.get_running_loop().time()
-            self._traffic.setdefault(plan_id, Traffic(known, self.settings.most_at_once, since=now))
-        return self._traffic[plan_id]
-
-    async def _lanes(self) -> Lanes:
-        """Return the lanes that plans so far have shown to be worth it."""
-        async with self.database.transaction() as connection:
-            state = await folds.advance(connection, FOLD, KINDS, _newest)
-        most = self.settings.most_at_once
-        first = Lanes(min(self.settings.at_once, most))
-        return max(first, Lanes(**state).within(most), key=_width) if state else first
+    async def _rehearsed(self, given: Json) -> Json:
+        part = AgentTask.model_validate(given["task"])
+        with standing_alone(part.id, "subtask"):
+            context = self.answering.context(part, case.get())
+            outcome = await self.do(part, context, given["known"], lambda *_, **__: None)
+        return {"id": part.id, "outcome": outcome.as_json()}
 
     async def _tell(self, case_id: str, kind: str, body: Any) -> None:
         async with self.database.transaction() as connection:
@@ -269,11 +247,3 @@ def _apart(tell: Tell, task_id: str) -> Tell:
             tell(kind, subtask=task_id, **what)
 
     return told
-
-
-def _width(lanes: Lanes) -> int:
-    return lanes.width
-
-
-def _newest(_: Json, event: Json) -> Json:
-    return {name: event[name] for name in ("width", "rate", "best")}

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any
 
 import prompts
-from agora.domain import questions
-from agora.domain.contracts import AgentOutcome, AgentTask
+from agora.domain import labels, questions
+from agora.domain.contracts import Act, AgentOutcome, AgentTask
 from agora.domain.experts import LIBRARIAN
 from agora.domain.settings import MemorySettings
 from agora.domain.signing import canonical
@@ -27,7 +27,7 @@ from memory.answers import Asked
 from memory.database import Database, Row
 
 NEVER = {"private", "side_effects", "untrusted"}
-"""Labels of tasks whose answers are neither kept nor served."""
+"""Labels of tasks whose answers are neither kept nor served, unless settings allow the first."""
 NEAR = 0.30
 """Cosine from which a known question is worth a judge's time."""
 WITHIN = 3
@@ -69,7 +69,7 @@ class Recalling:
         may_rest = questions.rests_on_others(task.text) if turns else questions.goes_on(task.text)
         if not may_rest:
             return task
-        if not turns or NEVER & set(task.labels):
+        if not turns or "untrusted" in task.labels:
             return None
         judge = await self.judging.judge(task)
         text = await self.judging.standalone(task, judge, turns) if judge else None
@@ -79,11 +79,22 @@ class Recalling:
         """Store an answer that may be served again."""
         if not self._is_worth_keeping(outcome):
             return
-        if (asked := await self._asked(task)) is None:
+        if (asked := await self._asked(task)) is None or not await self.may_keep(task, outcome):
             return
         life = timedelta(days=self.settings.answers_days)
         async with self.database.autocommit() as connection:
             await answers.keep(connection, asked, outcome, task.id, life, source)
+
+    async def may_keep(self, task: AgentTask, outcome: AgentOutcome) -> bool:
+        """Return whether a policy lets an answer be served again; a no is written down."""
+        facts = {"labels": labels.joined(task.labels, outcome.labels), "tenant": task.tenant}
+        actor = outcome.expert or "agora"
+        act = Act(kind="keep_answer", subject=task.workspace or "", actor=actor, facts=facts)
+        said = self.acting.policy.decide(act)
+        if not said.is_allowed:
+            what = {"actor": actor, "reasons": list(said.reasons), "policy": said.hash}
+            await self.acting.record(act.kind, task.id, "deny", correlation_id=task.id, **what)
+        return said.is_allowed
 
     async def reject(self, task_id: str) -> int:
         """Forget what a task was told, and never take the two questions for one again."""
@@ -106,9 +117,14 @@ class Recalling:
         await self._unindex(gone)
         return len(gone)
 
+    @property
+    def _never(self) -> set[str]:
+        return NEVER - set(self.settings.also_keep)
+
     def _is_worth_keeping(self, outcome: AgentOutcome) -> bool:
         # What a tool has said holds for that moment, and nobody vouches for where it came from.
-        is_plain = outcome.status == "answered" and not outcome.cached and not outcome.tool_calls
+        is_plain = not outcome.tool_calls or "tool_results" in self.settings.also_keep
+        is_plain = is_plain and outcome.status == "answered" and not outcome.cached
         is_plain = is_plain and not outcome.error  # some part of it has failed
         is_sure = outcome.confidence >= self.settings.least_confidence
         return is_plain and (is_sure or outcome.expert == LIBRARIAN.name)
@@ -157,7 +173,7 @@ class Recalling:
 
     async def _asked(self, task: AgentTask) -> Asked | None:
         """Return the question as the cache knows it; None where nothing may be served."""
-        if NEVER & set(task.labels) or not questions.may_be_kept(task.text):
+        if self._never & set(task.labels) or not questions.may_be_kept(task.text):
             return None
         read = await asyncio.to_thread(state_of, task.workspace) if task.workspace else ""
         if read is None:

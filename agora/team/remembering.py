@@ -11,6 +11,7 @@ from agora.domain import questions, recollection
 from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import UsageError
 from agora.domain.judgements import Judgement
+from agora.domain.labels import INJECTED, PRIVATE, UNTRUSTED
 from agora.domain.recollection import ALIKE, HIGH, NEAR, Word
 from agora.domain.settings import Settings
 from agora.team.assessing import say
@@ -198,7 +199,7 @@ def _memories(
     task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
 ) -> list[Memory]:
     about, by = _short(task.text, ABOUT), outcome.expert or "nobody"
-    labels = tuple(sorted({"private", "untrusted"} & set(task.labels)))
+    labels = _labels(task, outcome)
 
     def memory(kind: str, text: str) -> Memory:
         return Memory(task.tenant, kind, text, task.id, labels)
@@ -217,6 +218,13 @@ def _memories(
         said = f"failed: {_short(call.error, SAID)}" if call.error else "worked"
         made.append(memory("tool", f"{about} — tool {call.name} {said} ({call.latency_s:.1f} s)"))
     return made
+
+
+def _labels(task: AgentTask, outcome: AgentOutcome) -> tuple[str, ...]:
+    """Return under which labels an outcome is remembered; what has read orders is not trusted."""
+    known = {*task.labels, *(one for one in outcome.labels if one != UNTRUSTED)}
+    known |= {UNTRUSTED} if INJECTED in known else set()
+    return tuple(sorted({PRIVATE, UNTRUSTED} & known))
 
 
 def _of_a_person(task: AgentTask, word: str, comment: str) -> Memory:

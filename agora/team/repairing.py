@@ -18,9 +18,11 @@ from agora.domain.contracts import (
     Json,
     Opportunity,
     Verdict,
+    digest_of,
 )
 from agora.domain.errors import ClaimHeldError
 from agora.domain.repair import gate, reports
+from agora.domain.repair.relevance import about
 from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.repair.search import Candidate, search
 from agora.domain.repair.trials import TestRun, run_tests
@@ -88,7 +90,7 @@ class Repairing:
         root, here = str(bench.workspace.root), case.get()
         recorded = [kind for kind in order.kinds if kind != "failing_tests"]
         if recorded:
-            await self.watching.detect(root)
+            await self.watching.detect(root, order.preset)
             if found := await self.watching.claim(here.thread_id, recorded, f"{root}:"):
                 return found
         if "failing_tests" not in order.kinds:
@@ -142,7 +144,9 @@ class Repairing:
         found = await self.acting.perform(
             act, lambda: self._search(bench, target, attempt, limit_s, tell)
         )
-        rivals = [Candidate(**one) for one in found["survivors"]]
+        unwanted = await self.changing.unwanted(str(bench.workspace.root))
+        survivors = [Candidate(**one) for one in found["survivors"]]
+        rivals = [one for one in survivors if digest_of(one.diff) not in unwanted]
         best = await on_a_copy(bench, lambda tree, _: _first_allowed(tree, rivals))
         if best is None:
             return None, found["tried"]
@@ -258,7 +262,7 @@ async def _prove(bench: Bench, diff: str, before: TestRun) -> ActOutcome:
 
 
 def _target(evidence: Json, attempt: int) -> TestRun | None:
-    before = TestRun.model_validate(evidence["before"])
+    before = about(TestRun.model_validate(evidence["before"]), evidence)
     return reports.target(before, attempt, evidence["entries"])
 
 

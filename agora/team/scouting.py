@@ -17,6 +17,7 @@ from agora.domain.contracts import Act, ActOutcome, AgentOutcome, AgentTask, Jso
 from agora.domain.errors import RefusedError
 from agora.domain.feeds import Feed, Item
 from agora.domain.fetching import FeedSilentError, Fetched
+from agora.domain.injections import gives_orders
 from agora.domain.predictions import Trend
 from agora.domain.settings import Settings
 from agora.team.acting import Acting, standing_alone
@@ -100,8 +101,10 @@ class Scouting:
     async def _predict(self) -> list[Json]:
         """Answer ahead for every tenant what the news lets expect; return what is new."""
         async with self.database.autocommit() as connection:
-            items = await news.since(connection, self._span)
+            found = await news.since(connection, self._span)
             asked = await news.asked(connection) or {AgentTask.model_fields["tenant"].default: []}
+        # News do not tell their reader what to do: what does is quoted to nobody.
+        items = [one for one in found if not gives_orders(one.title, one.text, one.link)]
         models = [model.name for model in (await self.market.models()).models]
         made: list[Json] = []
         for tenant, texts in asked.items():
@@ -123,13 +126,16 @@ class Scouting:
                 await answers.keep(connection, asked, outcome, task_id, life, source="news")
                 is_new = await news.predict(connection, tenant, question, trend.name, task_id)
             if is_new:
-                rephrased = await self._rephrase(asked)
+                rephrased = await self._rephrase(asked, trend.name)
                 said = {"question": question, "trend": trend.name, "tenant": tenant}
                 made.append(said | {"quotes": len(outcome.evidence), "rephrased": rephrased})
         return made
 
-    async def _rephrase(self, asked: Asked) -> int:
-        """Let a model say the question otherwise; what a judge takes for the same is an alias."""
+    async def _rephrase(self, asked: Asked, name: str) -> int:
+        """Let a model say the question otherwise; what a judge takes for the same is an alias.
+
+        It must still speak of what the question is about, whatever the model was told to say.
+        """
         task = AgentTask(
             id=f"scout-{uuid.uuid4().hex}",
             text=asked.text,
@@ -140,13 +146,18 @@ class Scouting:
         if judge is None:
             return 0
         with standing_alone(task.id, "scouting"):
-            approved = await self.judging.rephrased(task, judge)
+            said = await self.judging.rephrased(task, judge)
+        approved = [one for one in said if _speaks_of(name, one)]
         async with self.database.transaction() as connection:
             found = await answers.find(connection, asked)
             for text in approved if found else ():
                 other = asked_of(asked.tenant, asked.scope, text)
                 await answers.alias(connection, other, found["id"] if found else 0, judge.name)
         return len(approved)
+
+
+def _speaks_of(name: str, question: str) -> bool:
+    return name.casefold() in question.casefold() and not gives_orders(question)
 
 
 def _outcome(trend: Trend, usual_s: float) -> AgentOutcome:

@@ -76,6 +76,11 @@ class Stream:
             found, after = found + batch.events, batch.end
         return found
 
+    async def close_channels(self) -> None:
+        """Let temporary channels disappear that were kept long enough after their last event."""
+        async with self.database.autocommit() as connection:
+            await events.close_channels(connection, timedelta(seconds=self.settings.channel_s))
+
     async def _read(self, wanted: Wanted, after: Cursor) -> Batch | None:
         async with self.database.autocommit() as connection:
             batch = await events.read(connection, wanted, after)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from agora.domain import git, tools
+from agora.domain import git, mcp_servers, tools
 from agora.domain.contracts import Act, ActOutcome, AgentTask, Json, ToolCall
 from agora.domain.discovery import discover
 from agora.domain.errors import UsageError
+from agora.domain.injections import gives_orders
 from agora.domain.repair.interpreters import OWN, Interpreter
 from agora.domain.repair.sandbox import Sandbox, choose_sandbox
 from agora.domain.repair.trials import copied
@@ -22,6 +23,7 @@ from agora.domain.settings import Settings
 from agora.domain.tools import Tool, ToolArgumentsError, ToolResult
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.watching import Watching
+from memory import tools as table
 
 Oracle = Callable[[ToolCall], bool]
 MAX_FILE = 1_000_000  # bytes of a source file that is still looked at
@@ -41,9 +43,19 @@ class Tooling:
     watching: Watching
     _known: dict[str, tuple[object, list[Tool]]] = field(default_factory=dict, init=False)
 
-    async def of(self, workspace: str) -> list[Tool]:
-        """Return the tools of a workspace as its files are now; raise WorkspaceError."""
-        return await asyncio.to_thread(self._of, str(Path(workspace).absolute()))
+    async def of(self, workspace: str, *, files_only: bool = False) -> list[Tool]:
+        """Return the tools of a workspace as its files are now, and what servers bring to it.
+
+        Raises WorkspaceError.
+        """
+        root = str(Path(workspace).absolute())
+        found = await asyncio.to_thread(self._of, root)
+        if files_only or not self.settings.tools.mcp:
+            return found
+        async with self.watching.database.transaction() as connection:
+            served = await table.served(connection, root)
+        configured = {f"{mcp_servers.PREFIX}{name}" for name in self.settings.tools.mcp}
+        return found + [tool for tool in served if tool.path in configured]
 
     def _of(self, workspace: str) -> list[Tool]:
         paths = _sources(Path(workspace))
@@ -58,6 +70,15 @@ class Tooling:
         """Return the tools whose names an expert's patterns match."""
         found = await self.of(workspace)
         return [one for one in found if any(fnmatchcase(one.name, glob) for glob in patterns)]
+
+    def permitted(self, task: AgentTask, actor: str, given: Sequence[Tool]) -> list[Tool]:
+        """Return the tools that a policy lets an expert call now, after a person's yes or without.
+
+        What describes itself by orders to its reader is not shown to a model.
+        """
+        may = [one for one in given if not gives_orders(one.description)]
+        verdicts = ((one, self.acting.policy.decide(_act(task, actor, one, may))) for one in may)
+        return [one for one, said in verdicts if said.is_allowed or said.asks]
 
     async def find(self, workspace: str, name: str) -> Tool:
         """Return the tool of this name; raise UsageError naming those there are."""
@@ -98,8 +119,7 @@ class Tooling:
             return ToolCall(
                 name=name, arguments=arguments, error=f"no such tool; there are {there}"
             )
-        facts = _facts(tool, given) | {"labels": list(task.labels), "tenant": task.tenant}
-        act = Act(kind="call_tool", subject=tool.name, actor=actor, ordinal=ordinal, facts=facts)
+        act = _act(task, actor, tool, given).but(ordinal=ordinal)
         try:
             return await self._perform(str(task.workspace), tool, arguments, act, has_run, False)
         except ToolArgumentsError as error:
@@ -116,30 +136,49 @@ class Tooling:
     ) -> ToolCall:
         arguments = tools.check_arguments(tool, arguments)
         root = Path(workspace).absolute()
-        sandbox = choose_sandbox(self.settings.sandbox, trust_workspace)
-        timeout_s = self.settings.execution.tool_s
-
-        def run() -> ToolResult:
-            with _readable(root, sandbox) as tree:
-                return tools.call(sandbox, tree, tool, arguments, timeout_s, _python_of(root))
 
         async def do() -> ActOutcome:
-            result = await asyncio.to_thread(run)
+            result = await self._call(root, tool, arguments, trust_workspace)
             call = tools.record(tool, arguments, result, self.settings.secrets)
-            place = {"line": result.line, "file": result.file}
+            place: Json = {"line": result.line, "file": result.file}
+            place |= {"is_whole": _is_whole(call, arguments, result)}
             return ActOutcome(result={"call": call.as_json(), "place": place})
 
         done = await self.acting.perform(act, do)
         call = ToolCall.model_validate(done["call"])
-        await self._tell(str(root), tool, call, judge(call), done["place"])
+        await self._tell(str(root), tool, call, act.actor, judge(call), done["place"])
         return call
 
+    async def _call(
+        self, root: Path, tool: Tool, arguments: Json, trust_workspace: bool
+    ) -> ToolResult:
+        timeout_s = self.settings.execution.tool_s
+        if tool.kind == "mcp":
+            name = tool.path.removeprefix(mcp_servers.PREFIX)
+            server = self.settings.tools.mcp[name]
+            return await mcp_servers.call(name, server, tool, arguments, timeout_s)
+        sandbox = choose_sandbox(self.settings.sandbox, trust_workspace)
+
+        def run() -> ToolResult:
+            with lent(root, sandbox) as tree:
+                return tools.call(sandbox, tree, tool, arguments, timeout_s, python_of(root))
+
+        return await asyncio.to_thread(run)
+
     async def _tell(
-        self, workspace: str, tool: Tool, call: ToolCall, is_right: bool, place: Json
+        self, workspace: str, tool: Tool, call: ToolCall, actor: str, is_right: bool, place: Json
     ) -> None:
-        told = {"workspace": workspace, "path": tool.path, "tool": tool.name}
-        told_more: Json = {"is_right": is_right, "arguments": call.arguments, "error": call.error}
-        await self.watching.judge(told | told_more | place, case.get().correlation_id)
+        told: Json = {"workspace": workspace, "path": tool.path, "tool": tool.name}
+        known = {"arguments": call.arguments, "latency_s": call.latency_s}
+        good = told | known | {"result": call.result} if place.pop("is_whole", False) else None
+        told |= known | {"is_right": is_right, "error": call.error, "actor": actor} | place
+        await self.watching.judge(told, case.get().correlation_id, good=good)
+
+
+def _is_whole(call: ToolCall, arguments: Json, result: ToolResult) -> bool:
+    """Return whether the record of a good call holds all of it, so that it can be replayed."""
+    is_plain = result.error is None and not result.mark
+    return is_plain and call.arguments == arguments and bool(call.result == result.value)
 
 
 def spoken_name(tool: Tool) -> str:
@@ -157,6 +196,11 @@ def spec_of(tool: Tool) -> Json:
             "parameters": tool.parameters,
         },
     }
+
+
+def _act(task: AgentTask, actor: str, tool: Tool, given: Sequence[Tool]) -> Act:
+    facts = _facts(tool, given) | {"labels": list(task.labels), "tenant": task.tenant}
+    return Act(kind="call_tool", subject=tool.name, actor=actor, facts=facts)
 
 
 def _facts(tool: Tool, given: Sequence[Tool]) -> Json:
@@ -178,7 +222,7 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def _readable(root: Path, sandbox: Sandbox) -> Iterator[Path]:
+def lent(root: Path, sandbox: Sandbox) -> Iterator[Path]:
     """Lend the work tree, or a copy: what only root may read, nobody in a sandbox can."""
     if sandbox.is_trusted or os.geteuid() or root.stat().st_mode & 0o005 == 0o005:
         yield root
@@ -188,6 +232,7 @@ def _readable(root: Path, sandbox: Sandbox) -> Iterator[Path]:
         yield tree
 
 
-def _python_of(root: Path) -> Interpreter:
+def python_of(root: Path) -> Interpreter:
+    """Return the Python that a workspace runs under: its own, else ours."""
     own = root / ".venv" / "bin" / "python"
     return Interpreter(own) if os.access(own, os.X_OK) else OWN

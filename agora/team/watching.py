@@ -1,16 +1,24 @@
 """Watching: what executions of tools say, and the opportunities that follow from it."""
 
+import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from agora.domain import tool_records
-from agora.domain.contracts import Json, Opportunity
+from agora.domain import detection, tool_records
+from agora.domain.contracts import Json, Opportunity, Replay
 from agora.domain.errors import UsageError
+from agora.domain.loops import preset
+from agora.domain.repair.territory import seen_at
 from agora.domain.settings import RepairSettings
-from memory import changes, events, folds, opportunities
+from agora.team.clocks import Clock
+from memory import changes, events, folds, good_calls, opportunities
 from memory.database import Database, Row, Rows
 
 FOLD = "tool_records"
+MENDED = ("fixed", "reverted", "gone")
+"""Verdicts after which the same sign is news."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +27,28 @@ class Watching:
 
     database: Database
     settings: RepairSettings
+    clock: Clock
 
-    async def judge(self, told: Json, correlation_id: str) -> None:
-        """Add one judged execution: workspace, path, tool, is_right, arguments, error, line."""
+    async def judge(self, told: Json, correlation_id: str, *, good: Json | None = None) -> None:
+        """Add one judged execution: workspace, path, tool, is_right, arguments, error, line.
+
+        Also latency_s and the actor, where they are known. `good` is the whole call, where it may
+        be replayed.
+        """
+        now = self.clock()
+        place = told["workspace"], told["path"], told["tool"]
         async with self.database.transaction() as connection:
-            await events.publish(connection, correlation_id, "tool.judged", told)
+            body = {"when": now.isoformat()} | told
+            await events.publish(connection, correlation_id, "tool.judged", body)
+            if good is not None and told["is_right"]:
+                await good_calls.keep(connection, good, now)
+            elif not told["is_right"]:
+                await good_calls.drop(connection, *place, told.get("arguments") or {})
+
+    async def replays(self, workspace: str, *paths: str, limit: int = 50) -> list[Replay]:
+        """Return recorded good calls of the tools of these files, the most frequent first."""
+        async with self.database.transaction() as connection:
+            return await good_calls.replays(connection, workspace, paths, limit)
 
     async def records(self) -> Json:
         """Return the folded records, up to the newest event that is certain."""
@@ -34,17 +59,42 @@ class Watching:
         """Return the success of a file's tools so far, or None."""
         return tool_records.baseline(await self.records(), workspace, path)
 
-    async def detect(self, workspace: str) -> None:
-        """Open an opportunity for each alarm and each failing tool of a workspace."""
+    def window(self) -> Json:
+        """Return when a change that is applied now was applied, and until when it is watched."""
+        now = self.clock()
+        until = now + timedelta(hours=self.settings.watch_h)
+        return {"when": now.isoformat(), "until": until.isoformat()}
+
+    async def detect(self, workspace: str, preset_name: str = "default") -> int:
+        """Open an opportunity for each alarm and each tool that shows a sign; return how many.
+
+        What nobody could mend is opened again only when the tool's file or a test has changed.
+        """
+        found, limits = 0, preset(preset_name)
+        if preset_name == "default":
+            own = {"below": self.settings.below, "executions": self.settings.executions}
+            limits = limits.but(**own)
         async with self.database.transaction() as connection:
             state = await self._folded(connection)
-            limits = self.settings.below, self.settings.executions
-            for found in tool_records.failing(state, workspace, *limits):
-                await opportunities.open_one(connection, found.but(id=_fresh_id()))
             for change_id in tool_records.alarms(state):
                 row = await changes.find(connection, change_id)
                 if row and row["status"] == "applied" and row["workspace"] == workspace:
-                    await opportunities.open_one(connection, _alarm(row, state))
+                    alarm = _alarm(row, state)
+                    found += await opportunities.open_one(connection, alarm) == alarm.id
+        signs = detection.findings(state, workspace, limits, self.clock(), self.settings.slow_s)
+        return found + await self.open_each(signs)
+
+    async def open_each(self, found: Sequence[Opportunity]) -> int:
+        """Write down what was found out about tools, one a subject; return how many are new."""
+        fresh = 0
+        for one in found:
+            workspace, path, _ = _place(one)
+            seen = await asyncio.to_thread(seen_at, workspace, path)
+            one = one.but(id=_fresh_id(), evidence=one.evidence | {"seen": seen})
+            async with self.database.transaction() as connection:
+                if await opportunities.settled_as(connection, one, MENDED) != seen:
+                    fresh += await opportunities.open_pressing(connection, one, detection.FAMILY)
+        return fresh
 
     async def open_one(self, found: Opportunity) -> None:
         """Write down an opportunity that somebody else has found."""
@@ -103,3 +153,9 @@ def _alarm(row: Row, state: Json) -> Opportunity:
     return Opportunity(
         id=_fresh_id(), kind="alarm", subject=subject, priority="high", evidence=evidence
     )
+
+
+def _place(found: Opportunity) -> tuple[str, str, str]:
+    """Return workspace, path and tool of a subject."""
+    evidence = found.evidence
+    return evidence["workspace"], evidence["path"], evidence["tool"]

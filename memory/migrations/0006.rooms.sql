@@ -8,7 +8,5 @@ CREATE TABLE rooms (
     minutes   jsonb NOT NULL,           -- who said what, weights, costs, dissent, ruling
     ruled_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     truth     text,                     -- what was right, as far as it was shown
-    judged_at timestamptz,              -- once: a meeting counts once
-    is_live   boolean NOT NULL DEFAULT true  -- its channel can still be followed
+    judged_at timestamptz               -- once: a meeting counts once
 );
-CREATE INDEX rooms_to_close ON rooms (ruled_at) WHERE is_live;

@@ -88,7 +88,16 @@ async def test_a_failing_test_becomes_a_commit_once_a_person_has_said_yes(
     assert sh(shop.root, "git", "diff", "--name-only", "HEAD^", "HEAD") == "prices.py"
     row = await team.changing.find(state["change_id"])
     trailers = sh(shop.root, "git", "log", "-1", "--format=%(trailers:unfold)").split()
-    assert trailers == ["Agora-Change:", row["id"], "Agora-Digest:", row["digest"]]
+    assert trailers[:4] == ["Agora-Change:", row["id"], "Agora-Digest:", row["digest"]]
+    (said,) = await ask(team, "SELECT by, decision FROM approvals")
+    assert trailers[4:] == [
+        "Agora-Approved-By:",
+        said["by"],
+        "Agora-Decision:",
+        str(said["decision"]),
+    ]
+    (entry,) = await ask(team, "SELECT body FROM decisions WHERE seq = %s", said["decision"])
+    assert "approve_change" in entry["body"] and row["digest"] in entry["body"]
     backup = sh(shop.root, "git", "rev-parse", f"refs/agora/before/{row['id']}")
     assert backup == shop.commits[1] == row["base"]
     assert await opportunities(team) == [("failing_tests", "closed", "fixed")]

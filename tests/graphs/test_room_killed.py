@@ -1,46 +1,14 @@
-import asyncio
 import json
-import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agora.app.takeover import take_over
+from tests import killed
 from tests.conftest import ask
 from tests.killing import EXPIRE
 from tests.running import Hire, thread
 
-ROOT = Path(__file__).parents[2]
-RUN = """
-import asyncio, json, os, signal, sys
-from datetime import timedelta
-import agora.team
-from agora.domain.settings import load
-from agora.team.hearing import Hearing
-from agora.team.minutes import Minutes
-from graphs.war_room import graph
-from memory.checkpoints import open_saver
-
-order = json.loads(sys.argv[1])
-
-async def killed(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-owner, name = order["at"].split(".")
-setattr({"Hearing": Hearing, "Minutes": Minutes}[owner], name, killed)
-
-async def main():
-    team = agora.team.assemble(load({}, **order["settings"]))
-    agora.team.current = lambda: team
-    given = {"task": {"text": order["text"], "id": "killed"}}
-    await team.holding.announce("room", "seats", given, timedelta(seconds=30))
-    async with open_saver(order["settings"]["database.url"]) as saver:
-        config = {"configurable": {"thread_id": "room"}}
-        await graph.compile(checkpointer=saver).ainvoke(given, config, durability="sync")
-
-asyncio.run(main())
-"""
+HEARING, MINUTES = "agora.team.hearing", "agora.team.minutes"
 
 
 def members(messages: object) -> str:
@@ -49,27 +17,28 @@ def members(messages: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "at", ["Hearing.votes", "Hearing.compared", "Minutes.spent", "Minutes.keep", "Minutes._record"]
+    "at",
+    [
+        (HEARING, "Hearing", "votes"),
+        (HEARING, "Hearing", "compared"),
+        (MINUTES, "Minutes", "spent"),
+        (MINUTES, "Minutes", "keep"),
+        (MINUTES, "Minutes", "_record"),
+    ],
+    ids=lambda at: at[-1],
 )
 async def test_a_killed_meeting_is_finished_by_another_and_nobody_is_asked_twice(
-    hire: Hire, at: str
+    hire: Hire, at: tuple[str, str, str]
 ) -> None:
     differ = iter(("it is", "it is so", "so be it", "well", "fine"))
     staff = hire(
         members
-        if at != "Hearing.compared"
+        if at[-1] != "compared"
         else lambda _: json.dumps({"answer": next(differ, "fine"), "confidence": 0.8})
     )
-    url = staff.team.settings.database.url
-    assert url
-    settings: dict[str, Any] = {
-        "database.url": url.get_secret_value(),
-        "home": str(staff.team.settings.folder),
-    }
-    settings |= {"ollama.host": staff.server.url, "ollama.models": ["qwen3:8b"]}
-    order = json.dumps({"at": at, "text": "Shall we paint it?", "settings": settings})
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, order, cwd=ROOT)
-    assert await child.wait() == -9
+    given = {"task": {"text": "Shall we paint it?", "id": "killed"}}
+    order = {"graph": "war_room", "thread": "room", "stage": "seats", "given": given}
+    assert await killed.start(staff, ["qwen3:8b"], at=at, nth=1, **order) == -9
     asked = len(staff.prompts)
     await ask(staff.team, EXPIRE, "room")
     assert await take_over({"war_room": staff.room}, "room") == ["room"]

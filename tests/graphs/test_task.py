@@ -1,4 +1,6 @@
 import asyncio
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,25 @@ async def test_an_urgent_task_that_few_can_do_is_no_meeting(hire: Hire) -> None:
     outcome = await staff.ask(QUESTION, urgency="urgent", requires=["software"])
     assert (outcome["status"], outcome["expert"]) == ("answered", "engineer")
     assert "seats" not in await staff.entered()
+
+
+def rewriting(messages: Sequence[Any]) -> str:
+    """Make a follow-up stand alone, and repeat whatever else is asked."""
+    if "<conversation>" in str(messages[-1]["content"]):
+        return json.dumps({"question": "How is Kestrel installed on Debian?"})
+    return f"so you ask: {task_in(messages)}"
+
+
+@pytest.mark.parametrize("labels", [[], ["private"]])
+async def test_a_follow_up_on_a_thread_is_understood_by_what_was_said_there(
+    hire: Hire, labels: list[str]
+) -> None:
+    staff = hire(rewriting)
+    await staff.ask("How is Kestrel installed?", labels=labels)
+    outcome = await staff.ask("And on Debian?", labels=labels)
+    assert outcome["answer"] == "so you ask: How is Kestrel installed on Debian?"
+    asked = next(one for one in staff.prompts if "<conversation>" in one)
+    assert "human: How is Kestrel installed?" in asked and "ai: so you ask" in asked
 
 
 async def test_too_few_for_a_war_room_is_said_in_one_sentence(hire: Hire) -> None:

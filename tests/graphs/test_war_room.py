@@ -271,13 +271,37 @@ async def test_a_meeting_that_broke_off_goes_on_and_asks_nobody_twice(
 
 
 async def test_a_channel_disappears_and_the_minutes_stay(hire: Hire) -> None:
-    staff = hire(Members({"*": "yes"}), **{"room.keep_s": 0.01})
+    staff = hire(Members({"*": "yes"}), **{"stream.channel_s": 2})
     first = (await staff.meet(QUESTION))["task"]["id"]
-    minutes = staff.team.meeting.minutes
-    said = [event["kind"] for event in await minutes.said(first)]
+    meeting = staff.team.meeting
+    said = [event.kind for event in await meeting.said(first)]
     assert said[0] == "room.opened" and said[-1] == "room.ruled"
+    age = "UPDATE events SET at = at - interval '1 minute' WHERE channel <> '' RETURNING 1"
+    await ask(staff.team, age)
     await staff.meet(QUESTION)
-    assert await minutes.said(first) == [] and await minutes.find(first)
+    assert await meeting.said(first) == [] and await meeting.minutes.find(first)
+
+
+CHECKED = """[tool.agora.tags]
+"check:is_painted" = ["verifies"]
+"""
+CHECK = """def is_painted(task: str, answer: str) -> bool:
+    \"\"\"Say whether an answer holds.\"\"\"
+    return answer == "no"
+"""
+
+
+async def test_an_answer_that_a_tool_refutes_has_no_vote(hire: Hire, tmp_path: Path) -> None:
+    files = {"check.py": CHECK, "pyproject.toml": CHECKED}
+    workspace = repository(tmp_path / "bridge", files)
+    staff = hire(Members({"risk officer": "no", "*": "yes"}))
+    state = await staff.meet(QUESTION, workspace=str(workspace))
+    assert state["outcome"]["answer"] == "no" and state["ruling"]["is_consensus"]
+    assert "check.is_painted says that it holds" in state["ruling"]["reason"]
+    lost = [vote["error"] for vote in state["votes"] if vote["answer"] == "yes"]
+    assert lost and set(lost) == {"check.is_painted says that the answer does not hold"}
+    calls = await ask(staff.team, "SELECT status FROM acts WHERE kind = 'call_tool'")
+    assert calls and {call["status"] for call in calls} == {"done"}, "through the one door"
 
 
 async def test_who_was_not_heard_is_asked_when_the_truth_is_shown(hire: Hire) -> None:

@@ -146,3 +146,63 @@ async def test_two_processes_make_one_chain(team: Team, settings: Settings) -> N
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b")]
     assert [await asyncio.to_thread(writer.wait, 60) for writer in writers] == [0, 0]
     assert await verified(team) == Finding(80)
+
+
+async def test_a_rotated_key_signs_from_the_next_entry_on(team: Team) -> None:
+    await recorded(team, 2)
+    old = team.acting.decisions.signer.public
+    await team.acting.rotate_key("anna", "as every year")
+    await recorded(team, 2)
+    async with team.database.transaction() as connection:
+        entries = await newest(connection, 5)
+    new = team.acting.decisions.signer.public
+    assert [entry["key"] for entry in entries] == [old, old, old, new, new]
+    assert (entries[2]["action"], entries[2]["resource"]) == ("rotate_key", new)
+    assert await verified(team) == Finding(5)
+
+
+async def test_a_rotation_that_died_before_the_new_key_was_in_force_is_finished(team: Team) -> None:
+    await recorded(team, 1)
+    async with team.database.transaction() as connection:
+        row = await team.acting.decisions.rotate(connection, "anna", "")
+    assert team.acting.decisions.signer.next_path.exists(), "and here the process dies"
+    await recorded(team, 1)
+    assert await verified(team) == Finding(3)
+    assert not team.acting.decisions.signer.next_path.exists() and row["seq"] == 2
+
+
+async def test_a_rotation_that_was_never_committed_leaves_nothing(team: Team) -> None:
+    await recorded(team, 1)
+    old = team.acting.decisions.signer.public
+    with pytest.raises(ZeroDivisionError):
+        async with team.database.transaction() as connection:
+            await team.acting.decisions.rotate(connection, "anna", "")
+            raise ZeroDivisionError
+    await recorded(team, 1)
+    assert await verified(team) == Finding(2) and team.acting.decisions.signer.public == old
+
+
+async def test_a_key_that_was_put_away_signs_no_more(team: Team, tmp_path: Path) -> None:
+    await recorded(team, 1)
+    signer = team.acting.decisions.signer
+    stolen = Signer(tmp_path / "stolen")
+    stolen.folder.mkdir()
+    stolen.path.write_bytes(signer.path.read_bytes())
+    await team.acting.rotate_key("anna", "it was stolen")
+    async with team.database.transaction() as connection:
+        await Decisions(stolen).append(connection, {"action": "test"})
+    found = await verified(team)
+    assert found.first_bad == 3 and "put away by entry 2" in found.reason
+
+
+async def test_the_entries_of_another_machine_count_once_its_key_is_accepted(
+    team: Team, tmp_path: Path
+) -> None:
+    await recorded(team, 1)
+    elsewhere = Decisions(Signer(tmp_path / "elsewhere"))
+    async with team.database.transaction() as connection:
+        await elsewhere.append(connection, {"action": "test"})
+    found = await verified(team)
+    assert found.first_bad == 2 and f"agora log accept {elsewhere.signer.public}" in found.reason
+    await team.acting.accept_key(elsewhere.signer.public, "anna", "the second machine")
+    assert await verified(team) == Finding(3)

@@ -7,10 +7,13 @@ from typing import Any
 import typer
 
 from agora.app.cli import (
+    alerts,
     approvals,
     ask,
+    audit,
     cache,
     calibrate,
+    capabilities,
     db,
     demo,
     distil,
@@ -19,13 +22,18 @@ from agora.app.cli import (
     explain,
     feedback,
     fix,
+    health,
     log,
+    loop,
     models,
+    policy,
     prompts,
     pulse,
     resume,
+    rollback,
     rooms,
     scout,
+    snapshot,
     stats,
     tools,
     upkeep,
@@ -50,19 +58,27 @@ app.add_typer(approvals.app, name="approvals")
 app.command("room")(rooms.room)
 app.command("explain")(explain.explain)
 app.command("resume")(resume.resume)
+app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
+app.add_typer(capabilities.app, name="capabilities")
+app.add_typer(snapshot.app, name="snapshot")
 app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
+app.add_typer(loop.app, name="loop")
+app.command("alerts")(alerts.alerts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(distil.app, name="distil")
 app.command("scout")(scout.scout)
+app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")
 app.command("pulse")(pulse.pulse)
 app.command("stats")(stats.stats)
+app.command("audit")(audit.audit)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")

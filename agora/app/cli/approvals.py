@@ -1,13 +1,11 @@
 """agora approvals: what waits for a person."""
 
-import getpass
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from agora.app.cli import output
+from agora.app.cli import output, permissions
 from agora.app.cli.fix import show_change
 
 app = typer.Typer(help="What waits for a person: list, show, approve, edit, reject.")
@@ -24,7 +22,7 @@ def approvals(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the changes that wait for an answer."""
+    """List the changes and acts that wait for an answer."""
     output.run(_list(as_json), as_json, output.nothing_to_resume)
 
 
@@ -76,12 +74,13 @@ async def _list(as_json: bool) -> int:
     from agora import team
 
     async with team.opened() as current:
-        waiting = await current.changing.waiting()
+        waiting = [_plain(row) for row in await current.changing.waiting()]
+        waiting += await permissions.waiting()
     if as_json:
-        output.show_json({"waiting": [_plain(row) for row in waiting]})
+        output.show_json({"waiting": waiting})
     elif waiting:
         rows = [[row["id"], row["workspace"], row["title"]] for row in waiting]
-        output.show_table(["id", "workspace", "change"], rows)
+        output.show_table(["id", "workspace", "change or act"], rows)
     else:
         output.show("nothing waits for approval")
     return 0
@@ -91,9 +90,13 @@ async def _show(change_id: str, as_json: bool) -> int:
     from agora import team
 
     async with team.opened() as current:
-        row = await current.changing.find(change_id)
+        act = await permissions.find(change_id)
+        row = {} if act else await current.changing.find(change_id)
     if as_json:
-        output.show_json(_plain(row))
+        output.show_json(act or _plain(row))
+        return 0
+    if act:
+        permissions.show(act)
         return 0
     if report := row["evidence"].get("report"):
         output.show(f"{report}\n")
@@ -115,11 +118,13 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
     from agora.app.learning import ask_person
     from agora.team.prompting import KIND
 
+    if act := await permissions.find(change_id):
+        return await permissions.decide(act, decision | {"by": output.person()}, as_json)
     changing = team.current().changing
     async with runs.opened() as running:
         row = await changing.find(change_id)
         changing.refuse_settled(row)
-        decision |= {"by": _me(), "digest": row["digest"]}
+        decision |= {"by": output.person(), "digest": row["digest"]}
         counted = await changing.say(change_id, decision)
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
@@ -130,13 +135,6 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
                 "improvement", decision, row["thread_id"], lambda piece: tell(str(piece["kind"]))
             )
         return await _report(state, counted, as_json)
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run us under a number that has no name
-        return f"uid {os.getuid()}"
 
 
 async def _report(state: output.Json, counted: str, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agora.app.cli import explain, output, rooms
+from agora.app.cli import explain, output, permissions, rooms
 
 _thread: list[str | None] = [None]
 
@@ -70,15 +70,20 @@ async def _ask(fields: output.Json, thread: str | None, verbose: bool, as_json: 
             hear = _Hearing(tell, stack.close, not as_json and sys.stdout.isatty())
             state = await running.start("task", given, thread_id, hear)
         if (await running.status(thread_id))["status"] == "waiting":
-            return _waiting(state["task"]["id"], thread_id, as_json)
+            return await _waiting(state["task"]["id"], thread_id, as_json)
         return _report(state, thread_id, verbose, as_json, hear.written)
 
 
-def _waiting(task_id: str, thread_id: str, as_json: bool) -> int:
-    hint = f"agora room {task_id} --rule ANSWER"
+async def _waiting(task_id: str, thread_id: str, as_json: bool) -> int:
+    acts = [one for one in await permissions.waiting() if one["thread_id"] == thread_id]
     if as_json:
-        output.show_json({"status": "waiting", "task_id": task_id, "thread_id": thread_id})
+        told = {"status": "waiting", "task_id": task_id, "thread_id": thread_id}
+        output.show_json(told | {"approval_ids": [one["id"] for one in acts]})
+    elif acts:
+        said = "\n".join(f"  agora approvals approve {one['id']}" for one in acts)
+        output.note(f"agora: {acts[0]['title']} needs your yes\n{said}")
     else:
+        hint = f"agora room {task_id} --rule ANSWER"
         output.note(f"agora: the war room leaves the ruling to you\n  {hint}")
     return 3
 

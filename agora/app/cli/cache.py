@@ -71,8 +71,7 @@ async def _stats(as_json: bool) -> int:
     if as_json:
         output.show_json(told)
         return 0
-    for name, value in told.items():
-        output.show(f"{name.replace('_', ' '):<24}{reports.spoken(value)}")
+    output.show_figures(told)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""agora explain: why a task was done as it was."""
+"""agora explain: why a task was done as it was, or what Agora is and does."""
 
 from typing import Annotated
 
@@ -8,11 +8,32 @@ from agora.app.cli import output
 
 
 def explain(
-    task: Annotated[str, typer.Argument(help="The id of a task; `agora ask --json` tells it.")],
+    task: Annotated[
+        str | None, typer.Argument(help="The id of a task; without one Agora explains itself.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
-    """Say why a task was split or not, who won it and why, and what a war room ruled."""
-    output.run(_explain(task, as_json), as_json, output.nothing_to_resume)
+    """Say why a task was done as it was; without one, what I am, do, and am unsure of."""
+    work = _explain(task, as_json) if task else _itself(as_json)
+    output.run(work, as_json, output.nothing_to_resume)
+
+
+async def _itself(as_json: bool) -> int:
+    from itertools import groupby
+
+    from agora import team
+    from agora.app import explanations
+
+    async with team.opened() as current:
+        said = await explanations.explain(current)
+    if as_json:
+        output.show_json({"says": [one.as_json() for one in said]})
+        return 0
+    for about, sentences in groupby(said, key=lambda one: one.about):
+        output.show(f"{about[0].upper()}{about[1:]}")
+        for one in sentences:
+            output.show(f"  {one.says}  [{one.source}]")
+    return 0
 
 
 async def _explain(task_id: str, as_json: bool) -> int:

@@ -27,6 +27,7 @@ async def _feedback(task: str, word: str, comment: str, answer: str | None, as_j
     said: Literal["good", "bad"] = "good" if word == "good" else "bad"
     async with team.opened() as current:
         forgotten = await current.remembering.hear(task, said, comment, answer)
+        await current.meeting.heed(task, is_right=said == "good")
         await current.learning.watch()
     told = {"task_id": task, "feedback": said, "forgotten": forgotten}
     if as_json:

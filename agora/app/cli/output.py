@@ -15,6 +15,9 @@ Json = dict[str, Any]
 
 def fail(message: str, hint: str, code: str, exit_code: int, as_json: bool) -> int:
     """Print an error as one sentence and its remedy, or as one object; return the exit code."""
+    from agora.team.discretion import discreet
+
+    message, hint = discreet([message, hint])
     if as_json:
         show_json({"error": {"code": code, "message": message, "hint": hint}})
     else:
@@ -89,11 +92,14 @@ def _quiet_logs() -> None:
 
     import structlog
 
+    from agora.team.discretion import hush
+
     # Commands say what matters themselves; the log is for what nobody has asked about.
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            hush,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.JSONRenderer(),
         ],
@@ -132,6 +138,30 @@ def _lines(text: str) -> Callable[[str], None]:
         note(line)
 
     return tell
+
+
+def person() -> str:
+    """Return who types, as the log names people."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run us under a number that has no name
+        return f"uid {os.getuid()}"
+
+
+def show_figures(told: Json) -> None:
+    """Print figures, one a line; where nothing can be counted yet, that is said."""
+    for name, value in told.items():
+        show(f"{name.replace('_', ' '):<28}{spoken(value)}")
+
+
+def spoken(value: Any) -> str:
+    """Return a figure as people read it."""
+    if value is None:
+        return "nothing to count yet"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def show_table(columns: list[str], rows: list[list[str]]) -> None:

@@ -8,17 +8,18 @@ from agora.app.cli import output
 
 
 def pulse(
+    tenant: Annotated[str, typer.Option(help="Whose; nobody is told another one's.")] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show the newest pulse, how old it is, and from what it was made."""
-    output.run(_pulse(as_json), as_json, output.nothing_to_resume)
+    output.run(_pulse(tenant, as_json), as_json, output.nothing_to_resume)
 
 
-async def _pulse(as_json: bool) -> int:
+async def _pulse(tenant: str, as_json: bool) -> int:
     from agora import team
 
     async with team.opened() as current:
-        found = await current.pulsing.newest()
+        found = await current.pulsing.newest(tenant)
         age_s = (current.clock() - found.at).total_seconds() if found else 0.0
     if found is None:
         if as_json:

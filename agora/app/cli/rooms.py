@@ -1,14 +1,15 @@
 """agora room: a war room's meeting, live or again, and what a person has to say about it."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from agora.app.cli import output
 
-POLL_S, SILENT_S = 0.3, 600.0
-"""How often a living meeting is looked at, and after how long a silence it is given up."""
+SILENT_S = 600.0
+"""After how long a silence a meeting is given up."""
 
 
 def room(
@@ -34,7 +35,8 @@ async def _room(task_id: str, truth: str | None, as_json: bool) -> int:
         meeting = current.meeting
         if truth is not None:
             return _learned(await meeting.learn(task_id, truth), as_json)
-        await _follow(meeting.minutes, task_id, as_json)
+        if await meeting.said(task_id):
+            await _follow(meeting, task_id, as_json)
         found = await meeting.minutes.find(task_id)
         if found is None:
             raise UsageError(f"there is no meeting of a task {task_id}", "agora ask --urgent TEXT")
@@ -55,20 +57,17 @@ def _learned(is_news: bool, as_json: bool) -> int:
     return 0
 
 
-async def _follow(minutes: Any, task_id: str, as_json: bool) -> None:
+async def _follow(meeting: Any, task_id: str, as_json: bool) -> None:
     """Print what the channel carries until the meeting has ruled, or nothing more comes."""
-    after, silent_s = 0, 0.0
-    while silent_s < SILENT_S:
-        said = await minutes.said(task_id, after)
-        for event in said:
-            after, silent_s = event["id"], 0.0
+    channel = meeting.follow(task_id)
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(SILENT_S):
+                event = await anext(channel)
             if not as_json:
-                output.note(_line(event["kind"], event["body"]))
-        ruled = any(event["kind"] == "room.ruled" for event in said)
-        if ruled or not after or await minutes.find(task_id):
-            return
-        await asyncio.sleep(POLL_S)
-        silent_s += POLL_S
+                output.note(_line(event.kind, event.body))
+            if event.kind == "room.ruled":
+                return
 
 
 def _line(kind: str, body: output.Json) -> str:

@@ -1,4 +1,4 @@
-"""agora tools: the typed functions of a workspace."""
+"""agora tools: the typed functions of a workspace, and what MCP servers bring to it."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,9 @@ import typer
 
 from agora.app.cli import output
 
-app = typer.Typer(help="The tools of a workspace: list, show, run, stats.")
+app = typer.Typer(
+    help="The tools of a workspace: list, show, find, run, stats, sync, delete, restore."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="One object on the last line.")]
 Where = Annotated[Path, typer.Option("--workspace", help="A git work tree.")]
 Name = Annotated[str, typer.Argument(help="As `agora tools list` shows it.")]
@@ -53,6 +55,83 @@ def stats(as_json: AsJson = False) -> None:
     output.run(_stats(as_json), as_json, output.nothing_to_resume)
 
 
+@app.command()
+def find(
+    text: Annotated[str, typer.Argument(help="What the tool should do.")],
+    workspace: Where = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Find the tools that are nearest in meaning."""
+    output.run(_find(workspace, text, as_json), as_json, output.nothing_to_resume)
+
+
+@app.command()
+def sync(
+    workspace: Where = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is new.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the registry in step with the files and the MCP servers."""
+    output.run(_sync(workspace, dry_run, as_json), as_json, output.nothing_to_resume)
+
+
+@app.command()
+def delete(name: Name, workspace: Where = HERE, as_json: AsJson = False) -> None:
+    """Delete a tool's function, as one commit; `agora tools restore` brings it back."""
+    output.run(_alter("delete", workspace, name, as_json), as_json, output.nothing_to_resume)
+
+
+@app.command()
+def restore(name: Name, workspace: Where = HERE, as_json: AsJson = False) -> None:
+    """Bring a tool back that is gone, as it was last seen."""
+    output.run(_alter("restore", workspace, name, as_json), as_json, output.nothing_to_resume)
+
+
+async def _find(workspace: Path, text: str, as_json: bool) -> int:
+    from agora import team
+
+    async with team.opened() as current:
+        found = await current.registering.near(_root(workspace), text)
+    if as_json:
+        told = [tool.as_json() | {"similarity": round(score, 4)} for score, tool in found]
+        output.show_json({"tools": told})
+    elif found:
+        rows = [[tool.name, f"{score:.2f}", _first(tool)] for score, tool in found]
+        output.show_table(["tool", "likeness", "what"], rows)
+    else:
+        output.show("no tools: a tool is a typed public function with a docstring")
+    return 0
+
+
+async def _sync(workspace: Path, dry_run: bool, as_json: bool) -> int:
+    from agora import team
+
+    async with team.opened() as current:
+        told = await current.registering.sync(_root(workspace), dry_run=dry_run)
+    if as_json:
+        output.show_json(told.as_json() | {"dry_run": dry_run})
+        return 0
+    for what in ("added", "changed", "gone"):
+        for name in getattr(told, what):
+            output.show(f"{what}: {name}")
+    output.show(f"{told.same} are as they were")
+    return 0
+
+
+async def _alter(what: str, workspace: Path, name: str, as_json: bool) -> int:
+    from agora import team
+
+    async with team.opened() as current:
+        altering: Any = getattr(current.registering, what)
+        told = await altering(_root(workspace), name)
+    if as_json:
+        output.show_json(told)
+        return 0
+    output.show_diff(told["diff"])
+    output.show(f"committed as {told['commit'][:12]}; undone by agora rollback {told['change_id']}")
+    return 0
+
+
 async def _list(workspace: Path, as_json: bool) -> int:
     from agora import team
 
@@ -75,6 +154,8 @@ async def _show(workspace: Path, name: str, as_json: bool) -> int:
         output.show_json(tool.as_json())
         return 0
     output.show(f"{tool.name}  {tool.path}:{tool.line}\n\n{tool.description}\n")
+    for word, told in (("does", tool.tags), ("needs", tool.needs), ("kind", (tool.kind,))):
+        output.show(f"  {word}: {', '.join(told) or 'nothing known'}")
     for parameter, schema in tool.parameters["properties"].items():
         is_needed = parameter in tool.parameters["required"]
         output.show(f"  {parameter}: {json.dumps(schema)}{'' if is_needed else ' (optional)'}")

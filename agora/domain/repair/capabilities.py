@@ -7,6 +7,7 @@ import ast
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 REFUSED = {
     "network": (
@@ -105,10 +106,18 @@ def uses(tree: ast.AST) -> Iterator[Use]:
 
 
 def _judged(name: str, line: int) -> Iterator[Use]:
-    for rules, is_refused in ((REFUSED, True), (FLAGGED, False)):
-        for rule, known in rules.items():
-            if any(_matches(name, one) for one in known.split()):
-                yield Use(rule, name, line, is_refused)
+    for rule, is_refused in _rules_of(name):
+        yield Use(rule, name, line, is_refused)
+
+
+@lru_cache(10_000)
+def _rules_of(name: str) -> tuple[tuple[str, bool], ...]:
+    return tuple(
+        (rule, is_refused)
+        for rules, is_refused in ((REFUSED, True), (FLAGGED, False))
+        for rule, known in rules.items()
+        if any(_matches(name, one) for one in known.split())
+    )
 
 
 def _matches(name: str, known: str) -> bool:

@@ -2,7 +2,10 @@
 
 import sys
 from fnmatch import fnmatch
+from hashlib import sha256
 from pathlib import PurePosixPath
+
+from agora.domain import git
 
 # rule → patterns of a whole path, or of a folder's or file's name
 PROTECTED = {
@@ -76,3 +79,20 @@ def shadows(path: str) -> bool:
 def is_test(path: str) -> bool:
     """Return whether a file belongs to the tests: it is evidence, never repaired."""
     return trespass(path) in ("tests", "test_configuration")
+
+
+def seen_at(workspace: str, path: str) -> str:
+    """Return what names a file and all tests as they are committed; "" outside of any repository.
+
+    Until it changes, whatever could not be repaired cannot be repaired now.
+    """
+    try:
+        listed = git.read(workspace, "ls-tree", "-r", "-z", "HEAD").split("\0")
+    except git.GitError:
+        return ""
+    wanted = [line for line in listed if line and _counts(line.partition("\t")[2], path)]
+    return sha256("\n".join(wanted).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _counts(name: str, path: str) -> bool:
+    return name == path or is_test(name)

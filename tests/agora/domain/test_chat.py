@@ -1,10 +1,11 @@
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from agora.domain import faults
+from agora.domain import chat, faults
 from agora.domain.chat import ask, prompt_tokens, window_of
 from agora.domain.contracts import Act, Json
 from agora.domain.doors import opened
@@ -43,6 +44,19 @@ def server() -> Iterator[ModelServer]:
 
 def saying(server: ModelServer, text: str | Call) -> None:
     server.manner.script = lambda messages: text
+
+
+async def test_the_clients_are_loaded_once_and_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loading = list[tuple[str, threading.Thread]]()
+    note = lambda name: loading.append((name, threading.current_thread()))  # noqa: E731
+    monkeypatch.setattr(chat, "import_module", note)
+    chat._loaded.cache_clear()
+    await chat.load()
+    await chat.load()
+    [(name, thread)] = loading
+    assert name == "agora.domain.attempts" and thread is not threading.current_thread()
 
 
 @BOTH

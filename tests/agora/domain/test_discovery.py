@@ -118,7 +118,7 @@ def test_langchain_tools_are_found_like_others() -> None:
 def test_what_can_reach_the_network_can_send() -> None:
     source = 'import urllib.request\ndef get(url: str) -> str:\n    """Get a page."""'
     assert tools(source)["calculator.get"].tags == ("network", "sends")
-    assert tools(source.replace(".request", ".parse"))["calculator.get"].tags == ()
+    assert tools(source.replace(".request", ".parse"))["calculator.get"].tags == ("pure",)
 
 
 def test_bad_style_in_a_file_is_not_our_business() -> None:
@@ -138,7 +138,7 @@ def test_the_workspace_chooses_and_tags_its_tools() -> None:
     assert wishing("[tool.other]\nx = 1") == ["calculator.divide", "calculator.mean"]
     toml = '[tool.agora.tags]\n"calculator:divide" = ["pure", "private"]'
     tagged = discover({"calculator.py": CALCULATOR, "pyproject.toml": toml})
-    assert [tool.tags for tool in tagged] == [("private", "pure"), ()]
+    assert [tool.tags for tool in tagged] == [("private", "pure"), ("pure",)]
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,56 @@ def test_a_chosen_tool_whose_file_is_broken_is_no_wrong_wish() -> None:
         "pyproject.toml": '[tool.agora]\ntools=["calculator:divide"]',
     }
     assert discover(files) == []
+
+
+def test_what_a_function_does_is_read_from_its_source() -> None:
+    told = tools(
+        "import json\nimport requests\nSEEN = []\n"
+        'def total(a: int) -> int:\n    """Pure."""\n    return _twice(a)\n'
+        "def _twice(a):\n    return json.loads(str(a * 2))\n"
+        'def keep(a: str) -> str:\n    """Writes."""\n    return _store(a)\n'
+        "def _store(a):\n    open('x', 'w').write(a)\n    return a\n"
+    )
+    sends = ("network", "sends")  # the file imports requests
+    assert told["calculator.total"].tags == sends
+    assert told["calculator.keep"].tags == ("network", "reads", "sends", "writes")
+    assert told["calculator.total"].needs == ("package:requests",)
+
+
+@pytest.mark.parametrize(
+    ("body", "tags"),
+    [
+        ("return a + 1", ("pure",)),
+        ("import math\n    return math.floor(a)", ("pure",)),
+        ("import random\n    return random.randint(0, a)", ()),
+        ("import time\n    return round(time.time())", ()),
+        ("global f\n    return 1", ()),
+        ("import datetime\n    return datetime.datetime.now().day", ()),
+        ("import os\n    return len(os.environ)", ("reads",)),
+        ("from elsewhere import one\n    return one(a)", ()),
+        ("import subprocess\n    return subprocess.call(['x'])", ("reads", "writes")),
+    ],
+)
+def test_only_what_is_seen_to_compute_is_pure(body: str, tags: tuple[str, ...]) -> None:
+    source = f'def f(a: int) -> int:\n    """Do."""\n    {body}\n'
+    assert tools(source)["calculator.f"].tags == tags
+
+
+def test_langchains_tools_are_tools_with_a_capability_and_needs() -> None:
+    source = (
+        "from langchain_core.tools import tool\n\n"
+        "@tool\ndef convert(usd: float) -> float:\n"
+        '    """Convert USD into EUR."""\n    return usd * 0.9\n\n'
+        '@tool(description="Count words.")\ndef words(text: str) -> int:\n'
+        "    return len(text.split())\n"
+    )
+    toml = (
+        '[tool.agora.capabilities]\n"calculator:convert" = "currency conversion"\n'
+        '[tool.agora.needs]\n"calculator:*" = ["program:bc"]\n'
+    )
+    files = {"calculator.py": source, "pyproject.toml": toml}
+    found = {one.function: one for one in discover(files)}
+    assert {one.kind for one in found.values()} == {"langchain"}
+    assert found["convert"].capability == "currency conversion"
+    assert found["words"].capability == "words" and found["words"].description == "Count words."
+    assert found["convert"].needs == ("package:langchain_core", "program:bc")

@@ -33,7 +33,8 @@ async def test_a_count_that_the_stream_has_left_behind_is_none(vendor: str) -> N
 
 @BOTH
 @pytest.mark.parametrize(
-    "struck", ["twice_finished", "no_done", "glued", "torn", "crlf", "filtered_first"]
+    "struck",
+    ["twice_finished", "no_done", "glued", "torn", "crlf", "filtered_first", "bom", "parts"],
 )
 async def test_what_only_looks_odd_is_an_answer_that_is_paid_once(vendor: str, struck: str) -> None:
     with ModelServer(models=NAMES.values(), prices=PRICES, faults=[struck]) as server:
@@ -41,3 +42,20 @@ async def test_what_only_looks_odd_is_an_answer_that_is_paid_once(vendor: str, s
         served = server.served()
     assert (reply.text, reply.is_estimate) == (SAID, False)
     assert reply.cost_usd == pytest.approx(served.usd)
+
+
+@BOTH
+async def test_characters_that_a_server_has_broken_are_no_answer(vendor: str) -> None:
+    with ModelServer(models=NAMES.values(), prices=PRICES, faults=["bad_utf8"]) as server:
+        fault = await fault_of(server, vendor, f"Reply with exactly: {SAID}")
+        served = server.served()
+    assert type(fault) is faults.MalformedAnswerError
+    assert fault.spent.is_estimate and fault.spent.tokens_out >= served.tokens_out
+    assert fault.spent.cost_usd >= served.usd
+
+
+@BOTH
+async def test_an_odd_character_that_a_model_has_written_itself_is_served(vendor: str) -> None:
+    with ModelServer(models=NAMES.values(), prices=PRICES) as server:
+        reply = await asked(server, vendor, "Reply with exactly: 🙂 is no \ufffd, nor é")
+    assert reply.text == "🙂 is no \ufffd, nor é"

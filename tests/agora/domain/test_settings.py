@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from agora.domain.errors import SettingsError
-from agora.domain.settings import SHIPPED, load
+from agora.domain.settings import load
+from agora.domain.sources import SHIPPED
 
 
 def written(folder: Path, text: str) -> dict[str, str]:

@@ -30,8 +30,25 @@ def test_only_the_owners_signature_of_the_same_hash_counts(tmp_path: Path) -> No
 
 def test_the_key_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     assert Signer(tmp_path / "keys").public == Signer(tmp_path / "keys").public
-    (path,) = (tmp_path / "keys").iterdir()
-    assert path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
+    paths = sorted((tmp_path / "keys").iterdir())
+    assert [path.name for path in paths] == ["decisions.keys", "decisions.pem"]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (*paths, tmp_path / "keys"))
+
+
+def test_a_key_that_was_lost_is_followed_by_another_and_still_known(tmp_path: Path) -> None:
+    signer = Signer(tmp_path / "keys")
+    first = signer.public
+    signer.path.unlink()
+    assert signer.public != first and signer.known() == [first, signer.public]
+
+
+def test_a_rotated_key_is_taken_up_by_those_who_hold_the_old_one(tmp_path: Path) -> None:
+    one, other = Signer(tmp_path / "keys"), Signer(tmp_path / "keys")
+    old = other.public
+    new = one.prepare()
+    assert other.public == old, "not before it is in force"
+    one.take_over()
+    assert one.public == other.public == new != old
 
 
 def public_of(folder: Path) -> str:

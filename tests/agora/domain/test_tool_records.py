@@ -6,7 +6,6 @@ from agora.domain.tool_records import (
     KEPT_FAILURES,
     alarms,
     baseline,
-    failing,
     rate,
     step,
     subject_of,
@@ -44,21 +43,27 @@ def test_executions_are_counted_and_failures_kept() -> None:
     assert [one["line"] for one in many["failures"]] == list(range(50 - KEPT_FAILURES, 50))
 
 
-def test_a_tool_that_fails_often_enough_is_an_opportunity() -> None:
-    (found,) = failing(folded(*outcomes(6, 4)), "/w", 0.70, 10)
-    assert (found.kind, found.subject, found.priority) == ("failing_tool", SUBJECT, "medium")
-    assert found.evidence["success"] == 0.6
-    assert failing(folded(*outcomes(5, 4)), "/w", 0.70, 10) == [], "too few executions"
-    assert failing(folded(*outcomes(7, 3)), "/w", 0.70, 10) == [], "not below"
-    assert failing(folded(*outcomes(6, 4)), "/else", 0.70, 10) == []
-    assert failing({}, "/w", 0.70, 10) == []
+def test_what_trends_are_read_from_is_kept_and_bounded() -> None:
+    calls = [judged(True, latency_s=n / 1000) for n in range(100)]
+    tool = folded(*calls, judged(False, latency_s=9))["tools"][SUBJECT]
+    assert tool["outcomes"] == "1" * 59 + "0"
+    assert tool["latencies"] == [n / 1000 for n in range(40, 100)], "of right calls alone"
 
 
-def test_the_worst_tool_comes_first_and_is_urgent() -> None:
-    other = [judged(False, tool="calc.sub")] * 10
-    found = failing(folded(*outcomes(6, 4), *other), "/w", 0.70, 10)
-    assert [one.subject for one in found] == ["/w:calc.py:calc.sub", SUBJECT]
-    assert found[0].priority == "high"
+def test_a_change_is_watched_until_its_window_has_passed() -> None:
+    begun = changed(at="2026-01-01T00:00", until="2026-01-02T00:00")
+    late = [judged(False, at="2026-01-03T00:00")] * 20
+    assert alarms(folded(begun, *late)) == []
+    assert alarms(folded(begun, *[judged(False, at="2026-01-01T12:00")] * 20, *late)) == ["c1"]
+    after = changed(change="c2", subject="other.py", at="2026-01-03T00:00", until=None)
+    assert list(folded(begun, after)["watches"]) == ["c2"]
+
+
+def test_a_simulated_day_goes_by_the_teams_own_clock() -> None:
+    begun = changed(at="2030-01-01T00:00", when="2026-01-01T00:00", until="2026-01-02T00:00")
+    state = folded(begun, *[judged(False, at="2030-01-01T00:00", when="2026-01-01T01:00")] * 20)
+    assert alarms(state) == ["c1"]
+    assert state["tools"][SUBJECT]["failures"][0]["at"] == "2026-01-01T01:00"
 
 
 def test_the_baseline_is_that_of_all_tools_of_the_file() -> None:
@@ -71,7 +76,6 @@ def test_a_change_begins_the_record_of_its_file_anew() -> None:
     elsewhere = judged(False, path="other.py", tool="other.f")
     state = folded(*outcomes(1, 9), elsewhere, changed())
     assert list(state["tools"]) == ["/w:other.py:other.f"]
-    assert failing(state, "/w", 0.70, 10) == []
 
 
 def test_a_change_that_breaks_its_file_raises_an_alarm() -> None:

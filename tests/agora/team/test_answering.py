@@ -1,9 +1,13 @@
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agora.domain import chat
+from agora.domain.contracts import AgentTask, Case
 from agora.domain.errors import ClaimHeldError
 from tests.conftest import ask, repository
 from tests.model_server import Call
@@ -104,6 +108,23 @@ async def test_an_id_that_is_being_worked_on_elsewhere_is_refused(hire: Hire) ->
     await ask(staff.team, "UPDATE tasks SET outcome = NULL RETURNING 1")
     with pytest.raises(ClaimHeldError, match="task once is being done in thread one"):
         await staff.ask("What is six by seven?", on="elsewhere", id="once")
+
+
+async def test_a_deadline_counts_only_once_the_clients_are_loaded(
+    hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team, now = hire().team, [datetime(2026, 1, 1, tzinfo=UTC)]
+
+    async def loads_for_an_hour() -> None:
+        now[0] += timedelta(hours=1)
+
+    monkeypatch.setattr(chat, "load", loads_for_an_hour)
+    answering = replace(team.answering, market=replace(team.market, clock=lambda: now[0]))
+    task, here = AgentTask(id="one", text="Is it true?", deadline_s=5), Case("one", "one", "", 0)
+    await answering.accept(task, here)
+    ends_at = answering.context(task, here).ends_at
+    assert ends_at == (now[0] + timedelta(seconds=5)).isoformat()
+    assert now[0].hour == 1
 
 
 @pytest.mark.parametrize("reply", ["", "I'm sorry, but I can't help with that."])

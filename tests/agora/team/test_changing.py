@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ from agora.domain.contracts import Change
 from agora.domain.errors import BaseMovedError, DirtyWorkspaceError, RefusedError, UsageError
 from agora.team import Team
 from agora.team.acting import standing_alone
+from agora.team.changing import EXPIRY
+from agora.team.governing import Governing
 from memory import decisions
 from tests.conftest import ask, commit, repository, sh
 
@@ -150,3 +154,79 @@ async def test_what_was_never_applied_cannot_be_taken_back(team: Team, change: C
         await team.changing.take_back("c1", "2026-01-02T00:00:00Z")
     with pytest.raises(UsageError, match="there is no change nothing"):
         await team.changing.find("nothing")
+
+
+async def test_without_a_policy_that_permits_it_only_a_person_approves(
+    team: Team, change: Change
+) -> None:
+    await team.changing.add_evidence("c1", {"verdict": {"verdict": "accept"}})
+    assert not await team.changing.is_permitted("c1")
+    assert await team.changing.answered("c1") is None
+
+
+PERMIT = """
+@id("small_patches")
+@reason("Small, clean patches need nobody's yes.")
+permit (principal, action == Action::"approve_change", resource)
+when { context.change == "patch" && context.verdict == "accept" && context.lines <= 2 };
+"""
+
+
+async def test_a_policy_may_approve_what_it_describes_and_is_named_in_the_commit(
+    team: Team, change: Change, tmp_path: Path
+) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "own.cedar").write_text(PERMIT)
+    own = team.settings.policy.model_copy(update={"folder": tmp_path / "policies"})
+    governing = Governing.load(team.settings.model_copy(update={"policy": own}))
+    acting = replace(team.acting, policy=governing)
+    changing = replace(team.changing, acting=acting)
+    await changing.add_evidence("c1", {"verdict": {"verdict": "flag"}})
+    assert not await changing.is_permitted("c1"), "the gate has a doubt"
+    await changing.add_evidence("c1", {"verdict": {"verdict": "accept"}})
+    assert await changing.is_permitted("c1")
+    said: Any = await changing.answered("c1")
+    assert said["by"] == "policy" and "Small, clean patches" in said["reason"]
+    await changing.deploy("c1")
+    told = sh(change.workspace, "git", "log", "-1", "--format=%(trailers:unfold)")
+    assert "Agora-Approved-By: policy" in told
+
+
+async def test_what_nobody_has_answered_for_long_is_late(team: Team, change: Change) -> None:
+    await team.changing.request("c1")
+    written = datetime(2026, 1, 1, tzinfo=UTC)
+    assert await team.changing.late(written + timedelta(hours=5), timedelta(hours=6)) == []
+    (row,) = await team.changing.late(written + timedelta(hours=7), timedelta(hours=6))
+    said = {"type": "reject", "by": EXPIRY}
+    assert row["id"] == "c1" and await team.changing.hear("c1", said) == "reject"
+    assert await team.changing.waiting() == []
+
+
+async def test_a_person_takes_a_change_back_whatever_came_after_it(
+    team: Team, change: Change
+) -> None:
+    with pytest.raises(UsageError, match="is proposed: there is nothing to take back"):
+        await team.changing.roll_back("c1", "2026-01-02T00:00:00Z")
+    await team.changing.hear("c1", {"type": "approve"})
+    await deploy(team, change)
+    reverse = await team.changing._reverse(await team.changing.find("c1"), "c1r", change.at, "")
+    (Path(change.workspace) / "more.txt").write_text("x\n")
+    moved = commit(Path(change.workspace), "came in between")
+    assert reverse.base != moved
+    sha = await team.changing.roll_back("c1", "2026-01-02T00:00:00Z")
+    assert sh(change.workspace, "git", "rev-parse", "HEAD") == sha and commits_of(change) == 4
+    assert "a - b" in (Path(change.workspace) / "calc.py").read_text()
+    assert "Agora-Takes-Back: c1" in sh(change.workspace, "git", "log", "-1", "--format=%B")
+    with pytest.raises(UsageError, match="is reverted"):
+        await team.changing.roll_back("c1", "2026-01-02T00:00:00Z")
+
+
+async def test_an_approval_whose_logging_was_cut_short_is_logged_before_the_commit(
+    team: Team, change: Change
+) -> None:
+    await team.changing.hear("c1", {"type": "approve", "by": "ada"})
+    await ask(team, "UPDATE approvals SET decision = NULL RETURNING 1")
+    await deploy(team, change)
+    (said,) = await ask(team, "SELECT decision FROM approvals")
+    told = sh(change.workspace, "git", "log", "-1", "--format=%B")
+    assert f"Agora-Approved-By: ada\nAgora-Decision: {said['decision']}" in told

@@ -201,7 +201,33 @@ async def test_a_pulse_can_be_read_without_a_worker(team: Team) -> None:
     found = await team.pulsing.newest()
     assert found and "the sun" in found.text and found.author == "events"
     async with team.database.transaction() as connection:
-        assert await pulses.newest(connection) == found
+        assert await pulses.newest(connection, "default") == found
+
+
+async def test_what_one_tenant_asks_is_told_to_no_other_one(hire: Hire) -> None:
+    staff = hire(writing)
+    await tell(staff.team, "the merger of our rival", tenant="bank")
+    await tell(staff.team, "the sun", tenant="school")
+    for tenant, own, other in (("bank", "merger", "sun"), ("school", "sun", "merger")):
+        told = await staff.team.pulsing.told((), tenant)
+        assert own in told and other not in told
+        made = await staff.team.pulsing.make(tenant)
+        assert made and made.tenant == tenant
+        assert own in staff.prompts[-1] and other not in staff.prompts[-1]
+    assert "sun" not in await staff.team.pulsing.told(()), "nor to whoever names none"
+
+
+async def test_each_tenant_gets_its_pulse_when_one_is_due(team: Team) -> None:
+    async with pulsing(team):
+        await tell(team, "the moon", tenant="bank")
+        await tell(team, "the sun", tenant="school")
+        await until(lambda: _has_pulse(team, "bank"))
+        await until(lambda: _has_pulse(team, "school"))
+
+
+async def _has_pulse(team: Team, tenant: str) -> bool:
+    async with team.database.autocommit() as connection:
+        return await pulses.newest(connection, tenant) is not None
 
 
 async def test_what_runs_now_comes_first(team: Team) -> None:

@@ -44,6 +44,15 @@ async def test_what_is_labelled_is_not_kept(hire: Hire, label: str) -> None:
     assert not await is_repeated(hire(), QUESTION, {"labels": [label]}, {})
 
 
+async def test_private_answers_are_kept_for_private_tasks_where_settings_say_so(
+    hire: Hire,
+) -> None:
+    staff = hire(**{"memory.also_keep": ["private"]})
+    private = {"labels": ["private"]}
+    assert await is_repeated(staff, QUESTION, private, private)
+    assert not await is_repeated(staff, QUESTION, {}), "to nobody else"
+
+
 @pytest.mark.parametrize(
     "text",
     ["What is my birthday?", "What is the weather now?", "Delete the oldest backup"],

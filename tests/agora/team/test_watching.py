@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ from psycopg.types.json import Jsonb
 from agora.domain.contracts import Json, Opportunity
 from agora.domain.errors import UsageError
 from agora.team import Team
-from tests.conftest import ask
+from tests.conftest import ask, commit, repository
 
 PLACE: Json = {"workspace": "/w", "path": "calc.py", "tool": "calc.add"}
 
@@ -52,7 +53,8 @@ async def test_only_an_applied_change_of_this_workspace_raises_an_alarm(team: Te
     await team.watching.detect("/else")
     assert await living(team) == []
     await team.watching.detect("/w")
-    assert await living(team) == [("alarm", "/w:c1")]
+    assert ("alarm", "/w:c1") in await living(team)
+    assert [kind for kind, _ in await living(team)].count("alarm") == 1
 
 
 async def test_what_is_given_back_can_be_claimed_by_another(team: Team) -> None:
@@ -67,3 +69,53 @@ async def test_what_is_given_back_can_be_claimed_by_another(team: Team) -> None:
     assert (await team.watching.find(mine.id))["evidence"] == {"report": "x"}
     with pytest.raises(UsageError, match="there is no opportunity nothing"):
         await team.watching.find("nothing")
+
+
+async def test_of_a_tool_one_opportunity_is_alive_and_it_becomes_the_more_pressing_one(
+    team: Team,
+) -> None:
+    signs = {**PLACE, "signs": ["crash"]}
+    subject = "/w:calc.py:calc.add"
+    predicted = Opportunity(id="", kind="predicted_fault", subject=subject, evidence=signs)
+    assert await team.watching.open_each([predicted]) == 1
+    await judge(team, *[False] * 10)
+    assert await team.watching.detect("/w") == 0
+    assert await living(team) == [("failing_tool", subject)]
+    claimed = await team.watching.claim("one", ["failing_tool"], "/w:")
+    assert claimed and claimed.evidence["executions"] == 10
+    assert await team.watching.open_each([predicted]) == 0
+    assert await living(team) == [("failing_tool", subject)], "what is worked on stays"
+
+
+async def test_what_could_not_be_mended_waits_until_the_file_or_a_test_has_changed(
+    team: Team, tmp_path: Path
+) -> None:
+    root = repository(tmp_path / "w", {"calc.py": "x = 1\n", "other.py": "", "test_calc.py": ""})
+    place = PLACE | {"workspace": str(root)}
+    for _ in range(10):
+        await team.watching.judge(place | {"is_right": False, "arguments": {}}, "c")
+    assert await team.watching.detect(str(root)) == 1
+    found = await team.watching.claim("one", ["failing_tool"], f"{root}:")
+    assert found
+    await team.watching.close(found.id, "not_found")
+    assert await team.watching.detect(str(root)) == 0
+    (root / "other.py").write_text("y = 1\n")
+    commit(root, "another file")
+    assert await team.watching.detect(str(root)) == 0
+    (root / "test_calc.py").write_text("def test(): assert False\n")
+    commit(root, "a test")
+    assert await team.watching.detect(str(root)) == 1
+
+
+async def test_good_calls_are_kept_to_be_replayed_and_bad_ones_are_not(team: Team) -> None:
+    async def call(right: bool, a: int, result: Any) -> None:
+        told = PLACE | {"is_right": right, "arguments": {"a": a}, "error": None}
+        good = PLACE | {"arguments": {"a": a}, "result": result, "latency_s": 0.1}
+        await team.watching.judge(told, "c", good=good)
+
+    for a, result in ((1, 1), (2, [2]), (2, [2]), (3, 3), (3, 4), (4, 4)):
+        await call(True, a, result)
+    await call(False, 4, 4)
+    kept = await team.watching.replays("/w", "calc.py")
+    assert [(one.arguments, one.result) for one in kept] == [({"a": 2}, [2]), ({"a": 1}, 1)]
+    assert kept[0].function == "add" and await team.watching.replays("/else", "calc.py") == []

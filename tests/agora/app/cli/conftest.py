@@ -61,6 +61,7 @@ class Said:
 
 
 Agora = Callable[..., Said]
+Rows = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agora import team
 from memory.checkpoints import open_saver
-from tests.agora.app.cli.conftest import Agora
+from tests.agora.app.cli.conftest import Agora, Rows
 from tests.conftest import ask, sh
 from tests.improving import (
     BROKEN,
@@ -20,7 +18,6 @@ from tests.improving import (
     workshop,
 )
 
-Rows = Callable[[str], list[dict[str, Any]]]
 FIELDS = {"id", "status", "title", "workspace", "diff", "digest", "report", "tests", "verdict"}
 
 

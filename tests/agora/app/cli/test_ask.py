@@ -1,13 +1,12 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agora.app.cli.conftest import Agora, Start, ended
+from tests.agora.app.cli.conftest import Agora, Rows, Start, ended
 from tests.conftest import repository
 from tests.model_server import ModelServer
 from tests.running import plainly
@@ -29,7 +28,6 @@ FIELDS = {
 }
 README = "# Kestrel\n\nKestrel keeps bird rings. The rings are stored in the file rings.csv.\n"
 LOCAL = "qwen3:8b"
-Rows = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture

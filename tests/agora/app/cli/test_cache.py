@@ -1,15 +1,13 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agora.app.cli.conftest import Agora
+from tests.agora.app.cli.conftest import Agora, Rows
 from tests.model_server import ModelServer
 from tests.running import plainly
 
-Rows = Callable[[str], list[dict[str, Any]]]
 QUESTION, AGAIN = "How do I convert a list to a set?", "how can i convert a list to a set??"
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.agora.app.cli.conftest import Agora
 from tests.conftest import repository
-from tests.improving import FILES
+from tests.improving import BROKEN, FILES
 
 SANDBOXED = pytest.mark.needs("bubblewrap")
 
@@ -48,3 +48,20 @@ def test_an_unknown_tool_is_refused_with_those_there_are(agora: Agora, root: Pat
 def test_a_folder_that_is_no_work_tree_has_no_tools(agora: Agora, tmp_path: Path) -> None:
     said = agora("tools", "list", "--workspace", tmp_path, "--json")
     assert said.code == 2 and "not a git work tree" in said.error["message"]
+
+
+def test_the_registry_is_synced_and_tools_are_found_deleted_and_restored(
+    agora: Agora, root: Path
+) -> None:
+    at = ("--workspace", root, "--json")
+    assert agora("tools", "sync", *at, "--dry-run").json["added"] == ["prices.total"]
+    assert agora("tools", "sync", *at).json["added"] == ["prices.total"]
+    (found,) = agora("tools", "find", "what several things cost", *at).json["tools"]
+    assert found["name"] == "prices.total" and found["tags"] == ["pure"]
+    said = agora("tools", "delete", "prices.total", *at)
+    assert said.code == 0 and "def total" not in (root / "prices.py").read_text()
+    assert agora("tools", "list", *at).json["tools"] == []
+    assert agora("tools", "restore", "prices.total", *at).code == 0
+    assert (root / "prices.py").read_text() == BROKEN
+    said = agora("tools", "restore", "prices.total", *at)
+    assert said.code == 2 and "is not gone" in said.error["message"]

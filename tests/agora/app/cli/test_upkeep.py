@@ -1,9 +1,5 @@
-from collections.abc import Callable
-from typing import Any
+from tests.agora.app.cli.conftest import Agora, Rows
 
-from tests.agora.app.cli.conftest import Agora
-
-Rows = Callable[[str], list[dict[str, Any]]]
 OLD = "UPDATE events SET at = now() - interval '31 days' RETURNING 1"
 
 

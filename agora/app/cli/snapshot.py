@@ -1,0 +1,87 @@
+"""agora snapshot: the whole installation in one folder, and the way back to it."""
+
+from typing import Annotated
+
+import typer
+
+from agora.app.cli import output
+
+app = typer.Typer(no_args_is_help=True, help="Take a snapshot of everything, or go back to one.")
+AsJson = Annotated[bool, typer.Option("--json", help="One object on the last line.")]
+
+
+@app.command()
+def create(
+    note: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Keep database, prompts, configuration, where workspaces stand, and baseline figures."""
+    output.run(_create(note, as_json), as_json, output.nothing_to_resume)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """Show all snapshots, newest first."""
+    output.run(_list(as_json), as_json, output.nothing_to_resume)
+
+
+@app.command()
+def restore(
+    snapshot_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to a snapshot, verify it, and say what stands elsewhere. The last resort."""
+    if not yes:
+        typer.confirm(
+            "All that has happened since goes (a snapshot of it is taken). Go on?", abort=True
+        )
+    output.run(_restore(snapshot_id, as_json), as_json, output.nothing_to_resume)
+
+
+async def _create(note: str, as_json: bool) -> int:
+    from agora import team
+    from agora.app import snapshots
+
+    async with team.opened() as current:
+        with output.progress("taking a snapshot: half a minute"):
+            told = await snapshots.create(current, note)
+    if as_json:
+        output.show_json(told)
+        return 0
+    rows = sum(told["rows"].values())
+    output.show(f"{told['id']}: {rows} rows of {len(told['rows'])} tables")
+    output.show(f"the core answers in {told['baseline']['p50_ms']:.0f} ms")
+    return 0
+
+
+async def _list(as_json: bool) -> int:
+    from agora import team
+    from agora.app import snapshots
+
+    async with team.opened() as current:
+        found = snapshots.rows_of(await snapshots.listed(current))
+    if as_json:
+        output.show_json({"snapshots": found})
+        return 0
+    rows = [[str(one[key] or "") for key in ("id", "rows", "p50_ms", "note")] for one in found]
+    output.show_table(["snapshot", "rows", "core ms", "note"], rows)
+    return 0
+
+
+async def _restore(snapshot_id: str, as_json: bool) -> int:
+    from agora import team
+    from agora.app import snapshots
+
+    async with team.opened() as current:
+        with output.progress("going back"):
+            told = await snapshots.restore(current, snapshot_id)
+    code = 0 if told["is_verified"] else 1
+    if as_json:
+        output.show_json(told)
+        return code
+    verified = "verified" if told["is_verified"] else "NOT as it was"
+    output.show(f"{told['id']}: {told['rows']} rows, {verified}; before it: {told['before']}")
+    for line in (*told["differences"], *told["changed_files"], *told["moved_workspaces"]):
+        output.show(f"  {line}")
+    return code

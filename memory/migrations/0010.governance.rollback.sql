@@ -1,0 +1,2 @@
+DROP INDEX decisions_denied;
+DROP TABLE audits, policy_sets, rate_uses, escalations;

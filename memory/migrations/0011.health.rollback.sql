@@ -1,0 +1,1 @@
+DROP TABLE snapshots, capabilities, measures, beats;
