@@ -156,12 +156,12 @@ async def dead_model(stage: Stage) -> float | None:
 
 @drill("lying_model")
 async def lying_model(stage: Stage) -> float | None:
-    """The local model answers as quickly as before, and nothing that counts."""
+    """The local model answers as quickly as before, and nothing that counts: two tasks a second."""
     await stage.tasks(40)
     stage.model.lies = True
     begun = stage.watched.time.ticks
     for _ in range(4):
-        stage.notes["during"] = await stage.tasks(5, 1.0)
+        stage.notes["during"] = await stage.tasks(10, 0.5)
         if await stage.until("lying_model", 1) is not None:
             return stage.watched.time.ticks - begun
     return None
