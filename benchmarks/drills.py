@@ -325,7 +325,7 @@ async def worker_killed(stage: Stage) -> float | None:
     stage.local.fail("hang")
     before = len(stage.local.exchanges)
     victim = _victim(stage)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while len(stage.local.exchanges) == before or not await _beats(stage):
             await asyncio.sleep(0.1)
     victim.send_signal(signal.SIGKILL)
