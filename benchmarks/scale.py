@@ -41,6 +41,7 @@ SIMULATED, A_DAY = (1, 10, 100), 1_000_000
 MODEL = "qwen3:8b"
 DONE = "SELECT count(*) AS n FROM tasks WHERE status <> 'open' AND thread_id LIKE %s"
 FAILED = "SELECT count(*) AS n FROM tasks WHERE status NOT IN ('open', 'answered')"
+WHY = "SELECT outcome FROM tasks WHERE status NOT IN ('open', 'answered') LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class Bench:
             row = await (await connection.execute(query, parameters)).fetchone()
         assert row
         return int(row["n"])
+
+    async def why(self) -> str:
+        """Return what a task that has failed says of it."""
+        async with self.team.database.autocommit() as connection:
+            row = await (await connection.execute(WHY)).fetchone()
+        return str(row and {name: row["outcome"][name] for name in ("status", "answer", "error")})
 
     async def batch(self, name: str, workers: int, tasks: int, model_s: float) -> Measured:
         """Let so many workers do a batch of tasks that stands in line when all of them are up."""
@@ -150,6 +157,8 @@ async def measure(tasks: int) -> tuple[dict[str, dict[int, Measured]], int]:
                 per_s = tasks / made.took_s
                 print(f"{kind} {workers} workers: {per_s:6.2f} tasks a second", flush=True)
         failed = await one.count(FAILED)
+        if failed:
+            print(f"{failed} tasks have failed: {await one.why()}")
     return found, failed
 
 
