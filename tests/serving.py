@@ -29,13 +29,14 @@ class Process:
     command: tuple[str, ...]
     env: Mapping[str, str]
     log: Path
+    executable: tuple[str, ...] = (str(AGORA),)
     popen: "subprocess.Popen[bytes] | None" = None
     stack: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
         with self.log.open("a") as log:
             self.popen = subprocess.Popen(
-                [str(AGORA), *self.command],
+                [*self.executable, *self.command],
                 env=self.env,
                 cwd=self.log.parent,
                 stdout=log,

@@ -6,7 +6,6 @@ on one model share its server.
 
 from collections.abc import Mapping
 from math import exp, log
-from statistics import median
 from typing import Any, Literal
 
 from agora.domain.contracts import Json
@@ -82,7 +81,7 @@ def latency_s(server: Json | None, tokens: float, declared_s: float) -> float:
     """Return the seconds of a call for so many tokens: as seen of late, else as declared."""
     if not server or not server["recent"]:
         return declared_s
-    return float(median(server["recent"]) * (START_TOKENS + tokens))
+    return _middle(server["recent"]) * (START_TOKENS + tokens)
 
 
 def health(server: Json | None) -> float:
@@ -100,7 +99,12 @@ def health(server: Json | None) -> float:
 def _ease(server: Json) -> float:
     if len(server["recent"]) < RECENT:
         return 1.0
-    return float(min(1.0, TOLERANCE * server["usual"] / median(server["recent"])))
+    return float(min(1.0, TOLERANCE * server["usual"] / _middle(server["recent"])))
+
+
+def _middle(paces: list[float]) -> float:
+    ordered, half = sorted(paces), len(paces) // 2
+    return float(ordered[half] + ordered[-half - 1]) / 2
 
 
 def breaker(server: Json | None, now_s: float | None = None) -> Breaker:

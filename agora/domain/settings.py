@@ -293,22 +293,6 @@ class WorkerSettings(_Section):
     heartbeat_s: float = Field(gt=0)
 
 
-class ServeSettings(_Section):
-    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
-
-    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
-    the trace of a task is shown.
-    """
-
-    host: str
-    port: int = Field(ge=0, le=65535)
-    token: SecretStr | None = None
-    origins: tuple[str, ...]
-    drain_s: float = Field(ge=0)
-    trace_url: str | None = Field(default=None, pattern="^https?://")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
 class RateSettings(_Section):
     """At most so many acts within any `every_s` seconds; globs say which, `per` of what each."""
 
@@ -326,6 +310,22 @@ class PolicySettings(_Section):
     folder: Path | None = None
     shipped: bool = True
     rates: tuple[RateSettings, ...] = ()
+
+
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
+    the trace of a task is shown.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+    trace_url: str | None = Field(default=None, pattern="^https?://")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class CapabilitySettings(_Section):
@@ -388,10 +388,10 @@ class Settings(_Section):
     distil: DistilSettings
     stage: StageSettings
     worker: WorkerSettings
-    serve: ServeSettings
     policy: PolicySettings
     health: HealthSettings
     capabilities: CapabilitySettings
+    serve: ServeSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
