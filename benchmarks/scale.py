@@ -39,7 +39,6 @@ TASKS, WORKERS, SLOTS, MODEL_S = 48, (1, 2, 4), 4, 1.0
 PROMISED = {2: 1.9, 4: 3.6}
 SIMULATED, A_DAY = (1, 10, 100), 1_000_000
 MODEL = "qwen3:8b"
-READY = "SELECT count(*) AS n FROM procrastinate_workers"
 DONE = "SELECT count(*) AS n FROM tasks WHERE status = 'answered' AND thread_id LIKE %s"
 
 
@@ -77,7 +76,8 @@ class Bench:
             for one in crew:
                 one.start()
                 stack.callback(one.stop)
-            await self._until(READY, workers)
+            while not all("working" in one.said() for one in crew):
+                await asyncio.sleep(0.1)
             before = self._cpu_s(crew)
             begun = time.monotonic()
             await self._put_in_line(name, tasks)

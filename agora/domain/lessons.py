@@ -129,7 +129,8 @@ def parted(
     is_held = [_lot(one) < validation for one in lessons]
     held = [n for n, is_one in enumerate(is_held) if is_one]
     rest = [n for n, is_one in enumerate(is_held) if not is_one]
-    return [n for n in rest if n not in set(near(rest, held, vectors))], held
+    too_near = set(near(rest, held, vectors))
+    return [n for n in rest if n not in too_near], held
 
 
 def near(rows: Sequence[int], held: Sequence[int], vectors: Any) -> list[int]:
