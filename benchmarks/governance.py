@@ -74,8 +74,8 @@ class Found:
 def ungoverned() -> Iterator[None]:
     """Let acts be done undecided and unlogged, and texts have no labels."""
 
-    async def nothing(*_: Any) -> None:
-        return None
+    async def nothing(*_: Any) -> Row:
+        return {"seq": 0}
 
     decide, of_texts = Acting._decide, labels.of_texts
     vars(labels)["of_texts"] = lambda *texts: set()

@@ -70,16 +70,16 @@ TOTAL = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens
 FROM (SELECT cost_usd, tokens FROM acts UNION ALL SELECT cost_usd, tokens FROM act_totals) AS every
 """
-LEFT = """
-SELECT name, (cap_usd - reserved_usd - spent_usd)::float8 AS usd,
-       cap_tokens - reserved_tokens - spent_tokens AS tokens
-FROM budgets WHERE name = ANY(%s)
-"""
-BUSY = """
-SELECT subject, count(*) AS acts FROM acts
+# Both in one round trip, since every auction asks for both.
+OUTLOOK = """
+SELECT subject AS name, count(*) AS busy, NULL::float8 AS usd, NULL::bigint AS tokens FROM acts
 WHERE status = 'open' AND kind = 'ask_model'
   AND began_at > clock_timestamp() - interval '10 minutes'
 GROUP BY subject
+UNION ALL
+SELECT name, NULL, (cap_usd - reserved_usd - spent_usd)::float8,
+       cap_tokens - reserved_tokens - spent_tokens
+FROM budgets WHERE name = ANY(%s)
 """
 
 
@@ -151,13 +151,14 @@ async def total(connection: Rows) -> Row:
     return row
 
 
-async def left(connection: Rows, budgets: list[str]) -> dict[str, Left]:
-    """Return what each budget that exists has left."""
-    rows = await (await connection.execute(LEFT, [budgets])).fetchall()
-    return {row["name"]: Left(usd=row["usd"], tokens=row["tokens"]) for row in rows}
+async def outlook(
+    connection: Rows, budgets: Sequence[str] = ()
+) -> tuple[dict[str, int], dict[str, Left]]:
+    """Return how many answers each model works on, in all processes, and what budgets have left.
 
-
-async def busy(connection: Rows) -> dict[str, int]:
-    """Return how many answers each model is working on, in all processes."""
-    rows = await (await connection.execute(BUSY)).fetchall()
-    return {row["subject"]: int(row["acts"]) for row in rows}
+    A budget that does not exist yet is not among them.
+    """
+    rows = await (await connection.execute(OUTLOOK, [list(budgets)])).fetchall()
+    busy = {row["name"]: int(row["busy"]) for row in rows if row["busy"] is not None}
+    left = {row["name"]: Left(row["usd"], row["tokens"]) for row in rows if row["busy"] is None}
+    return busy, left

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from agora.domain.signing import Signer, canonical, is_signed, link
-from memory.database import Row, Rows
+from memory.database import UNFLUSHED, Row, Rows
 
 # The lock comes first, in a statement of its own: the next one must see the head it waited for.
 LOCK = "SELECT pg_advisory_xact_lock(2027)"
-HEAD = "SELECT seq, hash, signature FROM decisions ORDER BY seq DESC LIMIT 1"
+LOCK_UNFLUSHED = (
+    f"WITH unflushed AS ({UNFLUSHED}) SELECT pg_advisory_xact_lock(2027) FROM unflushed"
+)
+HEAD = """
+SELECT seq, hash,
+       to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
+FROM (SELECT 0 AS seq, '' AS hash UNION ALL
+      (SELECT seq, hash FROM decisions ORDER BY seq DESC LIMIT 1)) AS known
+ORDER BY seq DESC LIMIT 1
+"""
 APPEND = "INSERT INTO decisions (seq, body, hash, signature) VALUES (%s, %s, %s, %s)"
 SOME = "SELECT seq, body, hash, signature FROM decisions WHERE seq > %s ORDER BY seq LIMIT 1000"
 NEWEST = """
@@ -25,9 +34,6 @@ ROTATED = f"""
 SELECT 1 FROM decisions WHERE body LIKE '%%"action":"{ROTATE}"%%' AND body LIKE %s LIMIT 1
 """
 HEAD_SIZE = 512  # bytes; always as many, so that one write replaces the head as a whole
-NOW = """
-SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
-"""
 
 
 @dataclass(frozen=True)
@@ -45,22 +51,31 @@ class Decisions:
 
     signer: Signer
 
-    async def append(self, connection: Rows, decision: dict[str, Any]) -> Row:
-        """Add an entry at the head; keep the transaction short, everybody waits for it."""
-        await hold(connection)
+    async def append(
+        self, connection: Rows, decision: dict[str, Any], *, is_followed: bool = False
+    ) -> Row:
+        """Add an entry at the head; keep the transaction short, everybody waits for it.
+
+        What `is_followed` by a lasting transaction goes to the disk along with that one.
+        """
+        head = await self._hold(connection, LOCK_UNFLUSHED if is_followed else LOCK)
+        return await self._add(connection, head, decision)
+
+    async def _hold(self, connection: Rows, lock: str = LOCK) -> Row:
+        """Return the newest entry; nobody appends another one before the transaction ends."""
+        async with connection.pipeline():
+            await connection.execute(lock.encode())
+            found = await connection.execute(HEAD)
+        head = await found.fetchone()
+        assert head is not None
         if self.signer.next_path.exists():
             await self._finish_rotation(connection)
-        return await self._add(connection, decision)
+        return head
 
-    async def _add(self, connection: Rows, decision: dict[str, Any]) -> Row:
-        async with connection.pipeline():
-            heads, times = await connection.execute(HEAD), await connection.execute(NOW)
-        head = await heads.fetchone() or {"seq": 0, "hash": ""}
-        now = await times.fetchone()
-        assert now is not None
+    async def _add(self, connection: Rows, head: Row, decision: dict[str, Any]) -> Row:
         key = self.signer.key
         row: Row = {"seq": head["seq"] + 1}
-        body = canonical(decision | row | now | {"key": key.public})
+        body = canonical(decision | row | {"at": head["at"], "key": key.public})
         row |= {"hash": link(head["hash"], body)}
         row |= {"signature": key.sign(row["hash"])}
         await connection.execute(APPEND, [row["seq"], body, row["hash"], row["signature"]])
@@ -68,11 +83,9 @@ class Decisions:
 
     async def rotate(self, connection: Rows, by: str, reason: str) -> Row:
         """Append that another key signs from the next entry on; once committed, `take_over`."""
-        await hold(connection)
-        if self.signer.next_path.exists():
-            await self._finish_rotation(connection)
+        head = await self._hold(connection)
         entry = {"actor": by, "action": ROTATE, "resource": self.signer.prepare()}
-        return await self._add(connection, entry | {"verdict": "accept", "reasons": [reason]})
+        return await self._add(connection, head, entry | {"verdict": "accept", "reasons": [reason]})
 
     async def _finish_rotation(self, connection: Rows) -> None:
         """Do what a process has left that died in a rotation; we hold the lock that it held."""

@@ -23,6 +23,10 @@ ADD = """
 INSERT INTO trial_outcomes (trial_id, task_id, incumbent, candidate) VALUES (%s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """
+UNPROVED = """
+SELECT DISTINCT ON (candidate->>'model') candidate->>'model' AS model, subject, status FROM trials
+WHERE kind = 'model' ORDER BY candidate->>'model', began_at DESC
+"""
 TURN = """
 UPDATE trial_outcomes SET candidate = %(right)s
 WHERE trial_id = %(trial)s AND task_id = %(task)s AND incumbent IS NULL AND candidate <> %(right)s
@@ -78,6 +82,12 @@ async def add(
     """Keep how a task went; return False: it was kept before."""
     row = [trial_id, task_id, incumbent, candidate]
     return (await connection.execute(ADD, row)).rowcount == 1
+
+
+async def unproved(connection: Rows) -> dict[str, str]:
+    """Return the models that have yet to win a trial, each with the one that it is tried beside."""
+    rows = await (await connection.execute(UNPROVED)).fetchall()
+    return {row["model"]: row["subject"] for row in rows if row["status"] != "promoted"}
 
 
 async def turn(connection: Rows, trial_id: str, task_id: str, is_right: bool) -> bool:

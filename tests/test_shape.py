@@ -44,7 +44,7 @@ NEVER_IN_A_NAME = set(
     "manager managers helper helpers util utils utility utilities handler handlers engine engines "
     "data info process misc base common new my".split()
 )
-NAMES_OF_THE_FIELD = {"BaseMovedError"}  # the base of a commit
+NAMES_OF_THE_FIELD = {"BaseMovedError", "propose_new_texts"}  # the base of a commit; GEPA's word
 MODULES = product()
 
 

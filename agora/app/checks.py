@@ -23,6 +23,7 @@ from memory.database import address
 from memory.redis_streams import RedisStreams
 
 OK, MISSING, WRONG = "ok", "missing", "wrong"
+Kind = Callable[[Team], Awaitable[Iterable[Json]]]
 
 
 async def all_checks() -> list[Json]:
@@ -31,7 +32,7 @@ async def all_checks() -> list[Json]:
         load(os.environ)
     except AgoraError as error:
         return [_check("settings", WRONG, str(error), error.hint)]
-    kinds: list[Callable[[Team], Awaitable[Iterable[Json]]]] = [
+    kinds: list[Kind] = [
         _settings,
         _git,
         _database,
@@ -57,6 +58,12 @@ async def _note(current: Team, found: list[Json], took_s: float) -> None:
     with suppress(AgoraError, psycopg.Error):  # what is wrong may be the database
         async with current.database.autocommit() as connection:
             await events.note(connection, place, "environment.checked", told)
+
+
+async def vital(current: Team) -> list[Json]:
+    """Return the checks that a running server can make at any time, on the team that it has."""
+    kinds: list[Kind] = [_database, _redis, _worker, _models]
+    return [one for kind in kinds for one in await kind(current)]
 
 
 def _check(name: str, status: str, said: str, remedy: str = "") -> Json:

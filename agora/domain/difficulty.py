@@ -1,6 +1,7 @@
-"""How hard a task is for everybody, from the look of its text: one small model for all bidders.
+"""How hard a task is for everybody, by its domain and the look of its text, for all bidders alike.
 
-A logistic regression on a few traits with the table's estimate as offset, learned one outcome at
+Of a domain: how much more than its own mean each bidder is right there. Of a text: a logistic
+regression on a few traits with the table's estimate as offset, learned one outcome at
 a time (AdaGrad: Duchi et al., JMLR 12, 2011). One model for each bidder would add independent
 errors, and an auction picks the largest of them: the winner's curse (Thaler 1988).
 """
@@ -16,7 +17,9 @@ RELATION = re.compile(
     r"average|total|more|less|than|if|not|except|only)\b|%|\d/\d"
 )
 RATE, DECAY = 0.1, 0.001
-NEW: Json = {"weights": {}, "squares": {}}
+SHRINK = 30.0
+"""Outcomes that a domain's usual ease, none, is worth."""
+NEW: Json = {"weights": {}, "squares": {}, "domains": {}}
 
 Traits = Mapping[str, float]
 
@@ -35,6 +38,19 @@ def traits(text: str, tokens: float | None = None) -> dict[str, float]:
         "relations": log1p(len(RELATION.findall(low))) - 1,
         "word": sum(map(len, words)) / max(1, len(words)) - 4.6,
     }
+
+
+def domain_ease(model: Json, domain: str) -> float:
+    """Return how much likelier than elsewhere bidders are to be right in a domain."""
+    surplus, outcomes = model.get("domains", {}).get(domain, (0.0, 0))
+    return float(surplus / (outcomes + SHRINK))
+
+
+def counted(model: Json, domain: str, surplus: float) -> Json:
+    """Return the model after one outcome that is so much more than its bidder's mean."""
+    known = model.get("domains", {})
+    total, outcomes = known.get(domain, (0.0, 0))
+    return model | {"domains": known | {domain: [total + surplus, outcomes + 1]}}
 
 
 def ease(model: Json, of: Traits) -> float:
@@ -56,7 +72,7 @@ def step(model: Json, of: Traits, predicted: float, right: bool) -> Json:
         slope = error * value - DECAY * weights.get(name, 0.0)
         squares[name] = squares.get(name, 0.0) + slope * slope
         weights[name] = weights.get(name, 0.0) + RATE * slope / sqrt(squares[name] + 1)
-    return {"weights": weights, "squares": squares}
+    return model | {"weights": weights, "squares": squares}
 
 
 def _shifted(p: float, logits: float) -> float:

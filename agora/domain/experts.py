@@ -185,13 +185,18 @@ def predict_domain(text: str, domains: Mapping[str, Iterable[str]]) -> dict[str,
     """
     spoken = frozenset(_stems(text))
     found = {
-        domain: len(spoken.intersection(_stems(" ".join((domain, *words)))))
+        domain: len(spoken & _stems_of(domain, *words))
         for domain, words in domains.items()
         if domain != GENERAL
     }
     total = sum(found.values()) + 0.5
     mix = {domain: count / total for domain, count in found.items() if count}
     return mix | {GENERAL: 0.5 / total}
+
+
+@lru_cache(maxsize=1000)
+def _stems_of(*words: str) -> frozenset[str]:
+    return frozenset(_stems(" ".join(words)))
 
 
 def _stems(text: str) -> list[str]:

@@ -103,18 +103,22 @@ class Model(Contract):
         self, tokens_in: int, tokens_out: int, *, cached: int = 0, is_estimate: bool = False
     ) -> Spent:
         """Return what these tokens cost here; `cached` of the tokens in came from a cache."""
+        return Spent(
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_usd=self.price_usd(tokens_in, tokens_out, cached=cached),
+            is_estimate=is_estimate,
+        )
+
+    def price_usd(self, tokens_in: int, tokens_out: int, *, cached: int = 0) -> float:
+        """Return the same as a number alone, in USD: an auction asks for hundreds."""
         cached = min(cached, tokens_in)
         micro_usd = (
             (tokens_in - cached) * self.usd_in
             + cached * self.usd_cached
             + tokens_out * self.usd_out
         )
-        return Spent(
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost_usd=micro_usd / 1e6,
-            is_estimate=is_estimate,
-        )
+        return micro_usd / 1e6
 
 
 def tokens_of(text: str) -> int:

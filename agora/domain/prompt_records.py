@@ -49,8 +49,8 @@ def judged(cell: Json, event: Mapping[str, Any]) -> Json:
     right, outcomes = cell["right"] + bool(event["right"]), cell["outcomes"] + 1
     after = cell | {"right": right, "outcomes": outcomes}
     after["total"] = cusum(cell).step(event["right"]).total
-    if outcomes == OWN_RATE_OUTCOMES:
-        after |= {"own": right, "total": 0.0}
+    if cell["own"] is None and outcomes >= OWN_RATE_OUTCOMES and not cusum(after).is_alarm:
+        after |= {"own": [right, outcomes], "total": 0.0}  # what rings goes on until it is heard
     return after if event["right"] else after | {"failures": _with(cell["failures"], event)}
 
 
@@ -78,7 +78,7 @@ def _calmed(cells: Json, event: Mapping[str, Any]) -> Iterator[tuple[str, Json]]
 
 def cusum(cell: Json) -> Cusum:
     """Return the watch over a cell, as it stands."""
-    fresh = expert_watch() if cell["own"] is None else expert_watch(cell["own"], OWN_RATE_OUTCOMES)
+    fresh = expert_watch(*(cell["own"] or ()))
     return Cusum(fresh.p0, fresh.p1, fresh.alarm, cell["total"])
 
 

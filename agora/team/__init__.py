@@ -27,6 +27,7 @@ from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
 from agora.team.constructing import Constructing
+from agora.team.distilling import Distilling
 from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
@@ -102,6 +103,7 @@ class Team:
     promoting: Promoting
     trying: Trying
     architecting: Architecting
+    distilling: Distilling
     solving: Solving
     repairing: Repairing
     monitoring: Monitoring
@@ -190,6 +192,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             proving,
             watching,
         ),
+        distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
         solving=solving,
         repairing=Repairing(
             settings,

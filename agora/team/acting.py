@@ -87,8 +87,9 @@ class Acting:
             await self._settle(here, act, outcome, "judged")
             if outcome is not None:
                 return outcome.result
-        await self._decide(here, act)
+        decided = await self._decide(here, act)
         await self._begin(here, act)
+        self.decisions.keep_head(decided)  # not before it is on the disk, with what begins the act
         try:
             outcome = await self._do(here, act, do)
         except Exception as error:
@@ -108,13 +109,19 @@ class Acting:
 
     async def record(self, action: str, resource: str, verdict: str, **details: Any) -> Row:
         """Append a decision that a person or a rule has taken, and return its entry."""
-        entry = {"action": action, "resource": resource, "verdict": verdict} | details
+        row = await self._append(action, resource, verdict, details)
+        self.decisions.keep_head(row)
+        return row
+
+    async def _append(
+        self, action: str, resource: str, verdict: str, details: Json, *, is_followed: bool = False
+    ) -> Row:
+        entry: Json = {"action": action, "resource": resource, "verdict": verdict} | details
         entry = {"actor": "agora", "reasons": []} | entry
         if not self.decisions.signer.is_ready:  # the first use reads or makes a file
             await asyncio.to_thread(getattr, self.decisions.signer, "key")
         async with self.database.transaction() as connection:
-            row = await self.decisions.append(connection, entry)
-        self.decisions.keep_head(row)
+            row = await self.decisions.append(connection, entry, is_followed=is_followed)
         audited.get({})["seq"] = row["seq"]  # one for all that a stage does at once
         return row
 
@@ -148,7 +155,8 @@ class Acting:
         async with self.database.autocommit() as connection:
             return await acts.find(connection, act.key(here))
 
-    async def _decide(self, here: Case, act: Act) -> None:
+    async def _decide(self, here: Case, act: Act) -> Row:
+        """Return the entry that permits the act; raise RefusedError, or ask a person."""
         if self.policy.noted != self.policy.state:
             await self._note_policies()
         said = self.policy.decide(act)
@@ -157,24 +165,26 @@ class Acting:
         if asked and asked["type"]:
             word = "allow" if asked["type"] == "approve" else "deny"
             reasons.append(f"{asked['by']}: {asked['type']} {asked['reason']}".rstrip())
+        details = self._details(here, act, said.hash, reasons)
+        if word == "allow":
+            return await self._append(act.kind, act.subject, word, details, is_followed=True)
         if asked is None or asked["type"] or asked["is_new"]:
-            await self.record(
-                act.kind,
-                act.subject,
-                word,
-                actor=act.actor,
-                reasons=reasons,
-                policy=said.hash,
-                correlation_id=here.correlation_id,
-                act=act.key(here),
-                facts=sha256(canonical(act.facts).encode()).hexdigest(),
-                cost_usd=act.cost_usd,
-            )
+            await self.record(act.kind, act.subject, word, **details)
         if word == "ask" and asked:
             raise await escalating.unanswered(self.database, here, act, asked)
-        if word != "allow":
-            why = "; ".join(reasons)
-            raise RefusedError(f"{act.kind} {act.subject} is not allowed: {why}", "agora log show")
+        why = "; ".join(reasons)
+        raise RefusedError(f"{act.kind} {act.subject} is not allowed: {why}", "agora log show")
+
+    def _details(self, here: Case, act: Act, policies: str, reasons: list[str]) -> Json:
+        return {
+            "actor": act.actor,
+            "reasons": reasons,
+            "policy": policies,
+            "correlation_id": here.correlation_id,
+            "act": act.key(here),
+            "facts": sha256(canonical(act.facts).encode()).hexdigest(),
+            "cost_usd": act.cost_usd,
+        }
 
     async def _note_policies(self) -> None:
         """Append that other policies are in force, or that an edit of them cannot be read."""

@@ -1,7 +1,7 @@
 """Admission: who may bid for a task, under which rules, and from which budgets it is paid."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from math import inf
@@ -36,6 +36,7 @@ class View:
     left: Mapping[str, Left]  # of the budgets that exist already
     failed: Mapping[str, str]  # bidders that have failed at this task, and how
     silent: Mapping[str, str]  # models whose servers have
+    unproved: Mapping[str, str] = field(default_factory=dict)  # models on trial, beside whom
     overflowed: int = 0  # tokens of the largest context that was too small
 
 
@@ -173,6 +174,8 @@ def _cannot(bidder: Bidder, view: View) -> str:
 
 def _model_cannot(bidder: Bidder, view: View) -> str:
     model: Any = bidder.model
+    if beside := view.unproved.get(model.name):
+        return f"it is on trial: it bids once it has proved better than {beside}"
     if model.name in view.silent:
         return f"its model has failed at this task: {view.silent[model.name]}"
     if model.context <= max(view.overflowed, sent_to(bidder, view)):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
 import prompts
 from agora.domain import chat, labels, pulse, validity
@@ -32,6 +33,8 @@ from memory import tasks
 from memory.database import Database
 
 Tell = Callable[..., None]
+ALOUD = "Think first, between <think> and </think>; then give the answer alone."
+"""What a teacher is asked beside the task; what it thinks is kept apart from its answer."""
 ROUND_ORDINALS = 100
 """Acts of one round are numbered from its own hundred on."""
 
@@ -180,11 +183,21 @@ class Answering:
             memories="\n".join(context.memories),
             documents="\n\n".join(quoted),
         )
+        if self._is_teacher(bidder):
+            text = f"{text}\n\n{ALOUD}"
         messages = [
             {"role": "system", "content": bidder.expert.system},
             {"role": "user", "content": text},
         ]
         return Conversation(_marked(task, labels.of_texts(*read)), messages)
+
+    def _is_teacher(self, bidder: Bidder) -> bool:
+        """Return whether a model is asked to think aloud: its terms permit to learn from that."""
+        wanted, model = self.settings.distil, bidder.model
+        if not wanted.traces or model is None or "reasoning" in getattr(model, "capabilities", ()):
+            return False
+        is_local = "local" in wanted.teachers and model.residency == "local"
+        return is_local or any(fnmatchcase(model.name, one) for one in wanted.teachers)
 
     async def _tools(self, task: AgentTask, bidder: Bidder) -> list[Tool]:
         able = "tools" in getattr(bidder.model, "capabilities", ())

@@ -132,6 +132,10 @@ class Indexing:
     def _leaves(self) -> bool:
         return self.embedder.model is not None and self.embedder.model.residency != "local"
 
+    async def embed(self, tenant: str, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of texts that no row holds; raise a ModelFault or RefusedError."""
+        return await self._embed(tenant, texts) if texts else []
+
     async def _collection(self, kind: Kind, tenant: str) -> Collection:
         if self._dimension is None:
             await self._embed(tenant, ["dimension"])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from agora.domain import auction, difficulty, experts, standings
@@ -17,8 +18,8 @@ from agora.domain.settings import Settings
 from agora.team.admission import Admission, Refusal, View, sent_to
 from agora.team.clocks import Clock
 from agora.team.library import Library
-from agora.team.prompting import Prompting
-from memory import acts, folds
+from agora.team.prompting import Prompting, declared
+from memory import acts, folds, trials
 from memory.database import Database, Rows
 from memory.folds import Fold
 
@@ -105,7 +106,7 @@ class Market:
         """Return the domains of a task, declared or predicted from its text; weights sum to 1."""
         if task.domain:
             return {task.domain: 1.0}
-        return experts.predict_domain(task.text, experts.declared_domains(self.experts()))
+        return experts.predict_domain(task.text, _domains())
 
     async def roster(self) -> list[Json]:
         """Return every bidder with its record, for people."""
@@ -115,7 +116,8 @@ class Market:
     async def offered(self) -> list[Json]:
         """Return every model that can be asked: its price, its load, its server's health."""
         async with self.database.autocommit() as connection:
-            busy, state = await acts.busy(connection), await self._folded(connection)
+            busy, _ = await acts.outlook(connection)
+            state = await self._folded(connection)
         now_s = self.clock().timestamp()
         return [
             model.as_json()
@@ -176,9 +178,8 @@ class Market:
         rules = self.admission.rules(task)
         shared, own = self.admission.all_budgets(task)
         async with self.database.autocommit() as connection:
-            busy = await acts.busy(connection)
-            left = await acts.left(connection, [one.name for one in (*shared, *own.values())])
-            state = await self._folded(connection)
+            busy, left = await acts.outlook(connection, [b.name for b in (*shared, *own.values())])
+            state, unproved = await self._folded(connection), await trials.unproved(connection)
         ask = Ask(
             plan["mix"],
             Stakes(rules.value_usd(plan["mix"]), rules.auction.second_usd),
@@ -189,7 +190,8 @@ class Market:
             is_again=bool(tried),
         )
         too_small = await self._overflowed(task, tried)
-        return View(task, rules, shared, own, ask, state, busy, left, *_lost(tried), too_small)
+        lost = _lost(tried)
+        return View(task, rules, shared, own, ask, state, busy, left, *lost, unproved, too_small)
 
     async def _overflowed(self, task: AgentTask, tried: Sequence[Json]) -> int:
         """Return the largest context that was too small; a short task says nothing of contexts."""
@@ -254,12 +256,17 @@ def _terms(bidder: Bidder, view: View, barred: tuple[str, ...]) -> Terms:
         view.standings, bidder.name, EXPECTED_TOKENS, first_s + EXPECTED_TOKENS / speed
     )
     return Terms(
-        cost_usd=lambda tokens: model.spent(sent, round(tokens)).cost_usd,
+        cost_usd=lambda tokens: model.price_usd(sent, round(tokens)),
         service_s=lambda tokens: first_s + tokens / speed,
         queue_s=max(0, load - model.slots + 1) * service_s / model.slots,
         load=load,
         barred=barred,
     )
+
+
+@cache
+def _domains() -> experts.Domains:
+    return experts.declared_domains([*declared(), *BUILT_IN])
 
 
 def _entry(bidder: Bidder, state: Json) -> Json:
@@ -285,7 +292,7 @@ def _usual_cost(bidder: Bidder) -> float:
         return 0.0
     model: Any = bidder.model
     sent = 100 + tokens_of(bidder.expert.system)
-    return float(model.spent(sent, round(EXPECTED_TOKENS)).cost_usd)
+    return float(model.price_usd(sent, round(EXPECTED_TOKENS)))
 
 
 def _clerks_price(bidder: Bidder) -> tuple[bool, float, str]:

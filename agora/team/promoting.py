@@ -58,6 +58,9 @@ class Promoting:
 
     async def conclude(self) -> list[Json]:
         """Do what the trials that have ended demand; return what was done. It bears repeating."""
+        for trial in await self.proving.listed("model"):
+            if trial["status"] == "running" and self._is_late(trial):
+                await self.proving.end(trial["id"], "expired")
         done = []
         staged = {name: of.get("staging") for name, of in (await self.prompting.channels()).items()}
         for trial in await self.proving.listed(KIND):
@@ -73,12 +76,14 @@ class Promoting:
 
     async def _expired(self, trial: Row) -> str:
         """Return the status of a running trial, after ending it where it has no more chance."""
-        life = timedelta(days=self.settings.trial_days)
         now = await self.prompting.production(trial["subject"])
-        if now != trial["candidate"]["incumbent"] or self.clock() - trial["began_at"] > life:
+        if now != trial["candidate"]["incumbent"] or self._is_late(trial):
             await self.proving.end(trial["id"], "expired")
             return "expired"
         return str(trial["status"])
+
+    def _is_late(self, trial: Row) -> bool:
+        return bool(self.clock() - trial["began_at"] > timedelta(days=self.settings.trial_days))
 
     async def _conclude(self, trial: Row, version: int) -> Json | None:
         expert, figures = trial["subject"], figures_of(trial)

@@ -77,7 +77,7 @@ async def test_the_tightest_budget_decides_and_is_named(team: Team) -> None:
     assert await begun(team, day=9.0, task=0.4) == ["task"]
     assert await begun(team, PAID.but(budgets=("day", "nobody's")), day=9.0) == ["nobody's"]
     async with team.database.transaction() as connection:
-        left = await acts.left(connection, ["day", "task", "nobody's"])
+        _, left = await acts.outlook(connection, ["day", "task", "nobody's"])
         assert left == {"day": Left(usd=9.0), "task": Left(usd=0.4)}
 
 
@@ -89,7 +89,7 @@ async def test_tokens_are_reserved_and_settled_like_money(team: Team) -> None:
         assert await acts.reserve(connection, act) == [] and await acts.begin(connection, HERE, act)
         assert await acts.reserve(connection, act.but(ordinal=1)) == ["day"]
         await acts.settle(connection, act.key(HERE), DONE)
-        assert await acts.left(connection, ["day"]) == {"day": Left(tokens=93)}
+        assert (await acts.outlook(connection, ["day"]))[1] == {"day": Left(tokens=93)}
 
 
 async def test_what_no_server_has_counted_is_marked_as_an_estimate(team: Team) -> None:
@@ -142,13 +142,14 @@ async def test_what_a_case_has_cost_and_who_is_busy(team: Team) -> None:
     await begun(team, PAID.but(ordinal=1, actor="other@m", cost_usd=0.1))
     await begun(team, PAID.but(ordinal=2, subject="n", actor="e@n", cost_usd=0.1))
     async with team.database.transaction() as connection:
-        assert await acts.busy(connection) == {"m": 2, "n": 1}, "experts share a model's server"
+        busy, _ = await acts.outlook(connection)
+        assert busy == {"m": 2, "n": 1}, "experts share a model's server"
         await acts.settle(connection, PAID.key(HERE), DONE)
-        assert await acts.busy(connection) == {"m": 1, "n": 1}
+        assert await acts.outlook(connection) == ({"m": 1, "n": 1}, {})
         spent = {"cost_usd": 0.2, "tokens": 7, "is_estimate": False}
         assert await acts.spent(connection, "case") == spent
         nothing = {"cost_usd": 0.0, "tokens": 0, "is_estimate": False}
         assert await acts.spent(connection, "another") == nothing
     await ask(team, "UPDATE acts SET began_at = began_at - interval '1 hour' RETURNING 1")
     async with team.database.transaction() as connection:
-        assert await acts.busy(connection) == {}, "whoever began it has died long ago"
+        assert await acts.outlook(connection) == ({}, {}), "whoever began it has died long ago"

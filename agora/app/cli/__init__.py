@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from agora.app.cli import (
+    alerts,
     approvals,
     ask,
     audit,
@@ -15,6 +16,7 @@ from agora.app.cli import (
     capabilities,
     db,
     demo,
+    distil,
     doctor,
     experts,
     explain,
@@ -31,6 +33,8 @@ from agora.app.cli import (
     rollback,
     rooms,
     scout,
+    serve,
+    smoke,
     snapshot,
     stats,
     tools,
@@ -65,10 +69,12 @@ app.command("experts")(experts.experts)
 app.command("models")(models.models)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(loop.app, name="loop")
+app.command("alerts")(alerts.alerts)
 app.add_typer(tools.app, name="tools")
 app.add_typer(cache.app, name="cache")
 app.command("feedback")(feedback.feedback)
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(distil.app, name="distil")
 app.command("scout")(scout.scout)
 app.add_typer(policy.app, name="policy")
 app.add_typer(log.app, name="log")
@@ -77,6 +83,8 @@ app.command("stats")(stats.stats)
 app.command("audit")(audit.audit)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
+app.command("serve")(serve.serve)
+app.command("smoke")(smoke.smoke)
 app.add_typer(db.app, name="db")
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import agora.team
-from agora.app import runs
+from agora.app import jobs, runs
 from agora.app.loops import cycle, start_loop
 from agora.domain.contracts import Improvement, Json
-from agora.domain.errors import UsageError
+from agora.domain.errors import DirtyWorkspaceError, UsageError
 from agora.domain.settings import Settings
 from agora.team import Team, assemble
 from tests.conftest import ask, commit, repository, sh
@@ -232,3 +232,34 @@ async def test_from_python_a_loop_is_a_task_that_can_be_cancelled(
         with suppress(asyncio.CancelledError):
             await task
         assert (await team.looping.find(str(root)))["status"] == "stopped"
+
+
+async def test_a_worker_puts_each_loop_that_is_due_in_line_once(keep: Keep) -> None:
+    keeper = await keep(GREEN)
+    (keeper.root / "prices.py").write_text("# mine\n")  # nothing is run
+    await keeper.begin()
+    waiting = "SELECT args FROM procrastinate_jobs WHERE task_name = 'loop_cycle'"
+    async with jobs.connected():
+        for _ in range(2):
+            await jobs.begin_cycles(keeper.runs)
+    assert await ask(keeper.team, waiting) == [{"args": {"loop_id": keeper.loop_id}}]
+    await jobs.loop_cycle(keeper.runs, keeper.loop_id)
+    await jobs.loop_cycle(keeper.runs, keeper.loop_id)
+    assert (await keeper.stats())["cycle_count"] == 1, "the second one was not due"
+
+
+@SANDBOXED
+async def test_a_run_that_fails_again_and_again_is_given_up_and_told(keep: Keep) -> None:
+    keeper = await keep(FILES)
+    await keeper.begin()
+    (run,) = (await keeper.cycle())["runs"]
+    (keeper.root / "mine.py").write_text("")
+    sh(keeper.root, "git", "add", "mine.py")
+    with pytest.raises(DirtyWorkspaceError):
+        await keeper.say(run["change_id"], "approve")
+    for _ in range(3):
+        assert "trouble" in await keeper.cycle(minutes=5)
+    assert "failed" in await keeper.alerts()
+    sh(keeper.root, "git", "reset", "-q")
+    assert await keeper.runs.go_on(run["thread_id"])
+    assert (keeper.root / "prices.py").read_text() == MENDED, "a person may still go on with it"

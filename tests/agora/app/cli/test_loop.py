@@ -59,3 +59,16 @@ def test_in_a_terminal_a_loop_runs_until_it_is_interrupted(
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
     assert agora("loop", "stats", root, "--json").json["running"] is False
+
+
+@SANDBOXED
+def test_a_maintenance_is_tried_dry_and_then_done_and_what_it_found_is_told(
+    agora: Agora, tmp_path: Path
+) -> None:
+    crashing = 'def share(a: int, b: int) -> float:\n    """Return a share."""\n    return a / b\n'
+    root = repository(tmp_path / "workspace", {"shares.py": crashing})
+    dry = agora("loop", "maintain", root, "--dry-run", "--json")
+    assert dry.code == 0 and dry.json["added"] == ["shares.share"]
+    done = agora("loop", "maintain", root, "--json").json
+    assert done["predicted"] == ["shares.share"] and done["found"] == 1
+    assert agora("alerts", "--json").json == {"alerts": []}

@@ -1,0 +1,20 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from agora.domain.settings import Settings
+from benchmarks.loop_kills import killed
+
+KILLS = 10
+
+
+@pytest.mark.needs("bubblewrap")
+@pytest.mark.timeout(900)
+async def test_a_cycle_that_is_killed_anywhere_leaves_all_valid_and_the_next_one_goes_on(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.database.url
+    order = {"url": settings.database.url.get_secret_value(), "home": str(settings.folder)}
+    told = await killed(order, tmp_path, KILLS, random.Random())
+    assert told["survived"] == KILLS and told["invalid"] == 0
