@@ -35,6 +35,18 @@ FROM changes LEFT JOIN approvals ON approvals.change_id = changes.id
 WHERE workspace = %s AND takes_back = '' AND status IN ('rejected', 'reverted')
 ORDER BY changes.created_at DESC LIMIT 100
 """
+RATE = """
+SELECT count(*) AS attempted, count(*) FILTER (WHERE verdict = 'fixed') AS deployed FROM (
+    SELECT verdict FROM opportunities WHERE status = 'closed'
+      AND kind IN ('failing_tests', 'failing_tool', 'predicted_fault')
+      AND verdict IN ('fixed', 'not_found', 'rejected')
+    ORDER BY closed_at DESC LIMIT %s
+) AS newest
+"""
+FAILED = """
+SELECT title, evidence ->> 'failed' AS why, diff FROM changes
+WHERE opportunity_id = %s AND status = 'failed' ORDER BY created_at DESC LIMIT 3
+"""
 
 
 async def lessons(connection: Rows, limit: int) -> list[Json]:
@@ -63,3 +75,14 @@ async def listed(connection: Rows) -> list[Row]:
 async def refused(connection: Rows, workspace: str) -> list[Row]:
     """Return what people have rejected in a workspace, or watches taken back, newest first."""
     return await (await connection.execute(REFUSED, [workspace])).fetchall()
+
+
+async def failed(connection: Rows, opportunity_id: str) -> list[Row]:
+    """Return the changes of an opportunity that the gate has refused, with the reason."""
+    return await (await connection.execute(FAILED, [opportunity_id])).fetchall()
+
+
+async def rate(connection: Rows, newest: int) -> tuple[int, int]:
+    """Return how many of the newest repairs were attempted, and deployed."""
+    row = await (await connection.execute(RATE, [newest])).fetchone()
+    return (int(row["attempted"]), int(row["deployed"])) if row else (0, 0)

@@ -128,6 +128,8 @@ async def _look(runs: Runs, row: Row, order: Improvement) -> list[Json]:
     except ClaimHeldError:
         return []
     await looping.looked(row, head)
+    if state["status"] == "nothing_to_repair":  # then there is time for what tools have in common
+        state = await _run(runs, row, order.but(kinds=("pattern",)))
     if state["status"] == "nothing_to_repair":
         return []
     await looping.add(row, 1)

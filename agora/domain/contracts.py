@@ -209,6 +209,9 @@ class Opportunity(Contract):
         "alarm",
         "prompt",
         "incident",
+        "goal",
+        "pattern",
+        "improver",
     ]
     subject: str
     priority: Literal["high", "medium", "low"] = "medium"

@@ -169,6 +169,8 @@ class RepairSettings(_Section):
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
     proposers: int = Field(ge=0, le=5)
+    improver_below: float = Field(ge=0, le=1)
+    improver_attempts: int = Field(ge=1)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)

@@ -69,7 +69,7 @@ def ailing(state: Json, model: str) -> Json:
     return {
         "is_slow": breakers.is_slow(known),
         "is_failing": bool(known and breakers.has_tripped(known | {"held": ""})),
-        "is_fallen": any(tally(state, name)[2] for name in ours),
+        "is_fallen": breakers.is_lying(known) or any(tally(state, name)[2] for name in ours),
     }
 
 

@@ -26,6 +26,7 @@ from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
+from agora.team.constructing import Constructing
 from agora.team.distilling import Distilling
 from agora.team.governing import Governing
 from agora.team.hearing import Hearing
@@ -148,7 +149,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     )
     synthesising = Synthesising(answering, asking, market)
     meeting = _meeting(settings, database, acting, asking, market, library, stream, tooling)
-    solving = Solving(database, changing)
+    solving = Solving(settings.repair, database, watching, changing, proving)
     proposing = Proposing(settings, database, asking, market)
     return Team(
         settings=settings,
@@ -194,7 +195,15 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
         solving=solving,
         repairing=Repairing(
-            settings, acting, watching, changing, solving, proposing, meeting, clock
+            settings,
+            acting,
+            watching,
+            changing,
+            solving,
+            proposing,
+            meeting,
+            Constructing(database, acting, proposing),
+            clock,
         ),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),

@@ -5,6 +5,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -24,17 +25,22 @@ from agora.domain.contracts import (
 )
 from agora.domain.errors import ClaimHeldError, SandboxFailedError
 from agora.domain.repair import gate, reports
+from agora.domain.repair.inquiry import inquire
+from agora.domain.repair.patches import parse
+from agora.domain.repair.patterns import patterns
 from agora.domain.repair.proposals import Proposal, understood
 from agora.domain.repair.relevance import about
 from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.repair.search import Candidate, search
 from agora.domain.repair.shadows import VARIANTS, Shadow, compare
 from agora.domain.repair.solutions import Instinct
+from agora.domain.repair.territory import is_test
 from agora.domain.repair.trials import TestRun, run_tests
 from agora.domain.settings import Settings
 from agora.team.acting import Acting, case, standing_alone
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
+from agora.team.constructing import NO_MODEL, Constructing
 from agora.team.convening import hold
 from agora.team.meeting import Meeting
 from agora.team.proposing import Offered, Proposing
@@ -63,6 +69,7 @@ class Repairing:
     solving: Solving
     proposing: Proposing
     meeting: Meeting
+    constructing: Constructing
     clock: Clock
 
     async def open(self, order: Improvement) -> Bench:
@@ -104,11 +111,15 @@ class Repairing:
         """
         bench = await self.open(order)
         root, here = str(bench.workspace.root), case.get()
+        if order.goal:
+            return await self._claim_goal(bench, order.goal)
         recorded = [kind for kind in order.kinds if kind != "failing_tests"]
         if recorded:
             await self.watching.detect(root, order.preset)
             if found := await self.watching.claim(here.thread_id, recorded, f"{root}:"):
                 return found
+        if "pattern" in order.kinds:
+            return await self._claim_pattern(bench)
         if "failing_tests" not in order.kinds:
             return None
         before = await self._run_tests(bench)
@@ -116,6 +127,33 @@ class Repairing:
             return None
         evidence = {"base": bench.workspace.head, "before": before.as_json()}
         return await self._claim_failing_tests(root, evidence)
+
+    async def _claim_pattern(self, bench: Bench) -> Opportunity | None:
+        """Return the first pattern over several tools that nobody has refused to share, claimed."""
+        root, thread_id = str(bench.workspace.root), case.get().thread_id
+        unwanted = await self.changing.unwanted(root)
+        for one in await on_a_copy(bench, lambda tree, _: list(patterns(tree))):
+            if digest_of(one.diff) not in unwanted:
+                evidence = {"pattern": one.diff, "report": one.report, "files": list(one.paths)}
+                found = Opportunity(
+                    id="", kind="pattern", subject=f"{root}:{one.name}", evidence=evidence
+                )
+                await self.watching.open_one(found)
+                if claimed := await self.watching.claim(thread_id, ["pattern"], found.subject):
+                    return claimed
+        return None
+
+    async def _claim_goal(self, bench: Bench, goal: str) -> Opportunity:
+        subject = f"{bench.workspace.root}:{sha256(goal.encode()).hexdigest()[:12]}"
+        thread_id, evidence = case.get().thread_id, {"goal": goal}
+        found = await self.watching.claim(thread_id, ["goal"], subject)
+        if found is None and not await self.watching.is_known("goal", subject):
+            opened = Opportunity(id="", kind="goal", subject=subject, evidence=evidence)
+            await self.watching.open_one(opened)
+            found = await self.watching.claim(thread_id, ["goal"], subject)
+        if found is None:
+            raise ClaimHeldError("another run has begun to work towards this goal", "agora resume")
+        return found
 
     async def _claim_failing_tests(self, root: str, evidence: Json) -> Opportunity:
         thread_id, subject = case.get().thread_id, f"{root}:"
@@ -136,13 +174,36 @@ class Repairing:
         """Add to the opportunity what fails and where, and return it as a readable report."""
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
+        if "pattern" in evidence:
+            return str(evidence["report"])
+        if goal := evidence.get("goal"):
+            report = await self.constructing.report(bench, goal)
+            await self.watching.add_evidence(opportunity_id, {"report": report})
+            return report
         before = _known(evidence, bench.workspace.head) or await self._run_tests(bench)
         report = reports.report(before, evidence)
+        if before.failing:
+            report = f"{report}\n{await self._inquired(bench, before)}".rstrip()
         entered = await on_a_copy(bench, lambda tree, _: reports.entries(before, tree))
         found = {"base": bench.workspace.head, "before": before.as_json(), "report": report}
         found |= {"entries": entered}
         await self.watching.add_evidence(opportunity_id, found)
         return report
+
+    async def _inquired(self, bench: Bench, before: TestRun) -> str:
+        """Return the suspicious lines, the smallest failing inputs, and the history, as text."""
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            try:
+                found = inquire(
+                    bench.sandbox, tree, bench.command, before, timeout_s=SHADOW_S, cancel=cancel
+                )
+            except SandboxFailedError:
+                return ActOutcome(result={"report": ""})  # the words of the tests must do
+            return ActOutcome(result={"report": found.report})
+
+        act = Act(kind="run_tests", subject=f"inquire {bench.workspace.root}", ordinal=1)
+        return str((await self.acting.perform(act, lambda: on_a_copy(bench, do)))["report"])
 
     async def improve(
         self, order: Improvement, opportunity_id: str, attempt: int, tell: Tell, brief: str = ""
@@ -153,6 +214,10 @@ class Repairing:
         """
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
+        if "goal" in evidence:
+            return await self._construct(bench, row, attempt, brief), 0
+        if diff := evidence.get("pattern"):
+            return await self._share(bench, row, diff) if not attempt else None, 0
         target = _target(evidence, attempt)
         offers = await self._offers(bench, evidence, brief)
         if target is None and not offers:
@@ -193,6 +258,21 @@ class Repairing:
         await self.changing.propose(change, opportunity_id, proof)
         return change.id, found["tried"]
 
+    async def _construct(self, bench: Bench, row: Row, attempt: int, brief: str) -> str | None:
+        evidence, told = row["evidence"], await self.solving.failed(row["id"])
+        refused = reasons(await self.solving.refused(str(bench.workspace.root)))
+        brief = "\n\n".join(filter(None, [brief, *told, *refused]))
+        diff, why = await self.constructing.build(bench, evidence["goal"], brief)
+        if not diff or digest_of(diff) in await self.changing.unwanted(str(bench.workspace.root)):
+            return None
+        paths = [patch.path for patch in parse(diff)]
+        subject = next((path for path in paths if not is_test(path)), paths[0])
+        title = f"Build: {' '.join(evidence['goal'].split())}"
+        change = self._titled(bench, attempt, subject, diff, title)
+        proof = evidence | {"reasons": [why], "files": paths}
+        await self.changing.propose(change, row["id"], proof)
+        return change.id
+
     async def _compared(
         self, bench: Bench, before: TestRun, rivals: list[Candidate]
     ) -> list[Candidate]:
@@ -231,6 +311,10 @@ class Repairing:
     async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:
         """Return whether a further attempt would look for anything else."""
         row = await self.watching.find(opportunity_id)
+        if "pattern" in row["evidence"]:
+            return False
+        if "goal" in row["evidence"]:
+            return attempt < EXPERTS_TRY and await self.proposing.has_models()
         if _target(row["evidence"], attempt) is not None:
             return True
         fails = bool(row["evidence"]["before"]["failures"])
@@ -241,8 +325,10 @@ class Repairing:
         if not await self.proposing.has_models():
             return ""
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
-        before = TestRun.model_validate(row["evidence"]["before"])
-        text = await on_a_copy(bench, lambda tree, _: reports.sources(before, tree))
+        text = "\n\n".join(await self.solving.failed(opportunity_id))
+        if "before" in row["evidence"]:
+            before = TestRun.model_validate(row["evidence"]["before"])
+            text = await on_a_copy(bench, lambda tree, _: reports.sources(before, tree))
         asked = prompts.load("cause").render(report=row["evidence"]["report"], sources=text)
         task = self.proposing.task(order, asked)
         ruling = await hold(self.meeting, task.but(id=f"{task.id}.room"), tell)
@@ -253,6 +339,12 @@ class Repairing:
         """Close an opportunity without a patch, and return why in one sentence."""
         row = await self.watching.find(opportunity_id)
         await self.watching.close(opportunity_id, "not_found")
+        await self.solving.review()
+        if "goal" in row["evidence"]:
+            has_models = await self.proposing.has_models()
+            return "nobody has built what the gate accepts" if has_models else NO_MODEL
+        if "pattern" in row["evidence"]:
+            return "the gate refuses to share it"
         if not row["evidence"]["before"]["failures"]:
             return "the tool fails in use, but no test shows it: add a test that does"
         return f"none of {tried} candidates passes all tests"
@@ -294,15 +386,29 @@ class Repairing:
 
         return await on_a_copy(bench, do)
 
+    async def _share(self, bench: Bench, row: Row, diff: str) -> str:
+        """Propose one change of all tools that repeat a function."""
+        paths = [patch.path for patch in parse(diff)]
+        name = row["subject"].rpartition(":")[2]
+        change = self._titled(
+            bench, 0, paths[0], diff, f"Share {name} between {len(paths) - 1} files"
+        )
+        await self.changing.propose(change, row["id"], row["evidence"])
+        return change.id
+
     def _change(self, bench: Bench, best: Candidate, attempt: int) -> Change:
+        title = f"Repair {best.description}"
+        return self._titled(bench, attempt, best.path, best.diff, title)
+
+    def _titled(self, bench: Bench, attempt: int, subject: str, diff: str, title: str) -> Change:
         return Change(
             id=f"{case.get().id}-{attempt}",
-            subject=best.path,
+            subject=subject,
             workspace=str(bench.workspace.root),
             base=bench.workspace.head,
-            diff=best.diff,
+            diff=diff,
             at=self.clock().isoformat(timespec="seconds"),
-            title=f"Repair {best.description}"[:72],
+            title=title[:72],
         )
 
     async def test(self, order: Improvement, change_id: str, times: int) -> Verdict:
@@ -311,6 +417,14 @@ class Repairing:
         `times` counts the bases that it was tested on before.
         """
         bench, row = await self.open(order), await self.changing.find(change_id)
+        if "goal" in row["evidence"]:
+            verdict, found = await self.constructing.test(bench, row["diff"], times)
+            await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
+            return verdict
+        if "pattern" in row["evidence"]:
+            verdict, found = await self._test_shared(bench, row["diff"], times)
+            await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
+            return verdict
         diff, before = row["diff"], TestRun.model_validate(row["evidence"]["target"])
         verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
         if verdict.verdict != "refuse":
@@ -323,6 +437,28 @@ class Repairing:
             await self.changing.add_evidence(change_id, found)
         await self.changing.add_evidence(change_id, {"verdict": verdict.as_json()})
         return verdict
+
+    async def _test_shared(self, bench: Bench, diff: str, times: int) -> tuple[Verdict, Json]:
+        """Return the verdict on what only moves code: all tests stay as they are."""
+        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        if verdict.verdict == "refuse":
+            return verdict, {}
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            timeout_s = self.settings.sandbox.test_timeout_s
+            before = run_tests(
+                bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel
+            )
+            proved, report = gate.prove(
+                bench.sandbox, tree, bench.command, diff, before, cancel=cancel, repairs=False
+            )
+            proof = report.as_json() if report else None
+            return ActOutcome(result={"verdict": proved.as_json(), "tests": proof})
+
+        act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
+        said = await self.acting.perform(act, lambda: on_a_copy(bench, do))
+        proved = Verdict.model_validate(said["verdict"])
+        return (proved if proved.verdict == "refuse" else verdict), {"tests": said["tests"]}
 
     async def _run_tests(self, bench: Bench) -> TestRun:
         def do(tree: Path, cancel: Event) -> ActOutcome:

@@ -15,18 +15,32 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from agora.domain.contracts import Json
+from agora.domain.contracts import Contract, Json
 from agora.domain.repair.edits import Attempt
 
 SHAPE = ("cost", "distrust", "same_place", "breadth", "same_line", "same_context")
 """What is weighed of every candidate; the other weights are those of operators and contexts."""
 FIRST = {"cost": -3.0}  # before anything was learnt, the cost alone counts
-FAITH = {"shape": 2.0, "kind": 10.0}  # precision of the prior: how much it takes to be unlearnt
-BOLDNESS = 0.25  # of a standard deviation: how far a sample strays
 KEPT = 400  # candidates of one search that are remembered, beside those that passed
 STEPS, RATE = 60, 0.1
 AT = "at "  # before the kind of node that an edit changes
 Matrix = npt.NDArray[np.float64]
+
+
+class Manner(Contract):
+    """How the library learns and dares; it is improved by the same proof as all else."""
+
+    shape: float = 2.0  # precision of the prior of SHAPE: how much it takes to be unlearnt
+    kind: float = 10.0  # the same of operators and contexts
+    boldness: float = 0.25  # of a standard deviation: how far a sample strays
+
+
+RIVALS = (
+    Manner(shape=0.5, kind=3.0, boldness=0.1),
+    Manner(shape=0.5, kind=10.0, boldness=0.0),
+    Manner(shape=4.0, kind=20.0, boldness=0.35),
+)
+"""What challenges the manner in use, one after the other, once too few repairs succeed."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +49,40 @@ class Instinct:
 
     weights: dict[str, float] = field(default_factory=dict)
     spread: dict[str, float] = field(default_factory=dict)  # standard deviations
+    boldness: float = 0.0
+    doubt: float = 0.0  # the standard deviation of what was never seen
 
     def ordered(self, attempts: Sequence[Attempt], seed: int) -> list[Attempt]:
         """Return attempts, the likeliest first; the same for the same seed."""
         if not self.weights or not attempts:
             return list(attempts)
-        table = described(attempts)
-        sampled = self._sampled(sorted(set(_kinds(table))), seed)
-        scores = np.array(table["rows"]) @ np.array([self.weights.get(one, 0.0) for one in SHAPE])
-        pairs = zip(table["operators"], table["contexts"], strict=True)
-        scores = scores + np.array([sampled[op] + sampled[context] for op, context in pairs])
+        scores = self._scores(described(attempts), seed)
         return [attempts[i] for i in np.argsort(-scores, kind="stable")]
+
+    def place(self, lesson: Json, seed: int) -> int:
+        """Return how many candidates of a past search it takes to the first that passed, from 1."""
+        order = np.arange(len(lesson["rows"]))
+        if self.weights:
+            order = np.argsort(-self._scores(lesson, seed), kind="stable")
+        passed = set(lesson["passed"])
+        return 1 + next(place for place, i in enumerate(order) if int(i) in passed)
+
+    def _scores(self, table: Json, seed: int) -> Matrix:
+        sampled = self._sampled(sorted(set(_kinds(table))), seed)
+        shape = np.array([self.weights.get(one, 0.0) for one in SHAPE])
+        pairs = zip(table["operators"], table["contexts"], strict=True)
+        drawn = np.array([sampled[operator] + sampled[context] for operator, context in pairs])
+        scores: Matrix = np.array(table["rows"]) @ shape + drawn
+        return scores
 
     def _sampled(self, kinds: Sequence[str], seed: int) -> dict[str, float]:
         """Draw the weights of operators; contexts are so many that their means are taken."""
         chance = np.random.default_rng(seed)
-        unknown = 1 / math.sqrt(FAITH["kind"])
         return {
             kind: self.weights.get(kind, 0.0)
             + (not kind.startswith(AT))
-            * BOLDNESS
-            * self.spread.get(kind, unknown)
+            * self.boldness
+            * self.spread.get(kind, self.doubt)
             * float(chance.standard_normal())
             for kind in kinds
         }
@@ -94,23 +121,25 @@ def remembered(attempts: Sequence[Attempt], passed: Sequence[Attempt]) -> Json:
     }
 
 
-def learnt(searches: Sequence[Json]) -> Instinct:
+def learnt(searches: Sequence[Json], manner: Manner | None = None) -> Instinct:
     """Return what these searches teach, each as `remembered` left it; the order is without effect.
 
     Maximises the likelihood that one of those candidates is taken first which passed.
     """
+    manner = manner or Manner()
     usable = [one for one in searches if one["passed"]]
     if not usable:
         return Instinct()
     names = [*SHAPE, *sorted({kind for one in usable for kind in _kinds(one)})]
     tables = [_matrix(one, names) for one in usable]
     prior = np.array([FIRST.get(name, 0.0) for name in names])
-    faith = np.array([FAITH["shape" if name in SHAPE else "kind"] for name in names])
+    faith = np.array([manner.shape if name in SHAPE else manner.kind for name in names])
     weights = _fitted(tables, prior, faith)
     precision = faith + sum(_curvature(table, weights) for table, _ in tables)
     rounded = [round(float(one), 4) for one in weights]
     spread = [round(float(one), 4) for one in 1 / np.sqrt(precision)]
-    return Instinct(dict(zip(names, rounded, strict=True)), dict(zip(names, spread, strict=True)))
+    weights_of, spread_of = (dict(zip(names, ones, strict=True)) for ones in (rounded, spread))
+    return Instinct(weights_of, spread_of, manner.boldness, round(1 / math.sqrt(manner.kind), 4))
 
 
 def _kinds(table: Json) -> list[str]:
