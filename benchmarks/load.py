@@ -5,7 +5,8 @@ worker, its real PostgreSQL and a model server that answers at once, all in proc
 The bare graph has as many nodes as Agora passes, asks the same model in one of them, and is stored
 as durably. Both are asked in turns, three times, `--seconds` each in all (60). Then tasks go on
 until there were `--tasks` (10,000): the memory of the server is compared with that after 1,000.
-Takes about 15 minutes; `--tasks 0` leaves the second part out.
+Before all that a server with its embedded database is started on a new folder, and again.
+Takes about 15 minutes; `--tasks 0` leaves the third part out.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -28,10 +29,20 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.overhead import database, instant_model  # noqa: E402
 from memory import extensions  # noqa: E402
-from tests.serving import Server, ending, environment, free_port  # noqa: E402
+from memory.database import EmbeddedPostgres
+from tests.serving import (
+    START_S,
+    Server,
+    ending,
+    environment,
+    free_port,
+    new_server,
+    until,
+)  # noqa: E402
 
 CLIENTS, SECONDS, TASKS, FIRST, TURNS = 20, 60.0, 10_000, 1_000, 3
 PROGRAM = (sys.executable, str(Path(__file__).with_name("load_server.py")))
+NEW_S, AGAIN_S, IDLE_MB = 20.0, 10.0, 600.0
 SHARE, GROWTH = 0.5, 1.1
 """What is promised: of the bare graph's throughput, and of the memory after the first tasks."""
 
@@ -140,6 +151,41 @@ async def _offer(url: str) -> None:
         await asyncio.to_thread(extensions.offer, url, Path(folder))
 
 
+def started() -> dict[str, Any]:
+    """Start a server on a new folder, and again: how soon is it ready, how much does it hold."""
+    with tempfile.TemporaryDirectory(prefix="agora-load-") as folder:
+        new_s, _ = _started(Path(folder))
+        again_s, held_mb = _started(Path(folder))
+        asyncio.run(EmbeddedPostgres(Path(folder, "home", "postgres")).stop())
+    return {"ready_new_s": new_s, "ready_again_s": again_s, "idle_mb": held_mb}
+
+
+def _started(folder: Path) -> tuple[float, float]:
+    """Start and stop a server; return the seconds until it was ready, and what all of it held."""
+    one = new_server(folder, environment("", folder))
+    with ending(one):
+        begun = time.monotonic()
+        one.start()
+        ready_s = time.monotonic() - begun
+        one.worker()
+        until(lambda: one.said().count("working") == one.said().count("serving"), START_S)
+        held_mb = _held_mb(one, folder)
+        one.stop()
+    return round(ready_s, 1), round(held_mb, 1)
+
+
+def _held_mb(one: Server, folder: Path) -> float:
+    """Return what server and worker hold (RSS), and PostgreSQL, whose pages are shared (PSS)."""
+    postmaster = int((folder / "home/postgres/postmaster.pid").read_text().split()[0])
+    front, back = psutil.Process(one.running.pid), psutil.Process(postmaster)
+    ours = [process.memory_info().rss for process in (front, *front.children(recursive=True))]
+    shared = 0
+    for process in (back, *back.children()):
+        with suppress(psutil.NoSuchProcess):  # a connection that has ended
+            shared += process.memory_full_info().pss
+    return float(sum(ours) + shared) / 2**20
+
+
 async def main(seed: int, seconds: float, tasks: int) -> dict[str, Any]:
     """Measure everything once."""
     bare, agora, told = Asked(), Asked(), Asked()
@@ -196,6 +242,9 @@ def show(found: dict[str, Any]) -> None:
         ("… of the bare graph, ms", found["bare_cpu_ms"], ""),
         ("p50 of a task, ms", found["p50_ms"], ""),
         ("p95 of a task, ms", found["p95_ms"], ""),
+        ("ready on a new folder, s", found["ready_new_s"], f"≤ {NEW_S:g}"),
+        ("ready afterwards, s", found["ready_again_s"], f"≤ {AGAIN_S:g}"),
+        ("idle, all processes, MB", found["idle_mb"], f"≤ {IDLE_MB:g}"),
         ("memory, last to first", found.get("rss_ratio", ""), f"≤ {GROWTH}"),
     ):
         print(f"{name:32}{value:>12}{promised:>12}")
@@ -208,9 +257,11 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--tasks", type=int, default=TASKS)
     chosen = parser.parse_args()
-    result = asyncio.run(main(chosen.seed, chosen.seconds, chosen.tasks))
+    result = started()
+    result |= asyncio.run(main(chosen.seed, chosen.seconds, chosen.tasks))
     show(result)
     if chosen.json:
         print(json.dumps(result))
-    is_kept = result["ratio"] >= SHARE and not result["errors"]
+    is_kept = result["ratio"] >= SHARE and not result["errors"] and result["idle_mb"] <= IDLE_MB
+    is_kept &= result["ready_new_s"] <= NEW_S and result["ready_again_s"] <= AGAIN_S
     sys.exit(0 if is_kept and result.get("rss_ratio", 1.0) <= GROWTH else 1)

@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from memory.database import Row, Rows
 
 FRAME = """
-SELECT (SELECT count(*) FROM changes WHERE status = 'waiting') AS waiting,
+SELECT (SELECT count(*) FROM changes WHERE status = 'waiting')
+           + (SELECT count(*) FROM escalations WHERE type IS NULL) AS waiting,
        coalesce((SELECT seq FROM decisions ORDER BY seq DESC LIMIT 1), 0) AS decisions
 """
 TASK = """
@@ -114,7 +115,7 @@ FROM rooms ORDER BY ruled_at DESC LIMIT %s
 
 
 async def frame(connection: Rows) -> Row:
-    """Return what every page shows: changes that wait, and how many decisions there are."""
+    """Return what every page shows: how much waits for people, how many decisions there are."""
     row = await (await connection.execute(FRAME)).fetchone()
     assert row is not None
     return row

@@ -133,9 +133,9 @@ def main() -> int:
     if not given.base:
         parser.error("--base names the model to train, or --smoke makes a tiny one")
     try:
-        print(json.dumps(train(given)))
+        sys.stdout.write(json.dumps(train(given)) + "\n")
     except ImportError as error:
-        print(f"{error}: pip install '.[finetune]'", file=sys.stderr)
+        sys.stderr.write(f"{error}: pip install '.[finetune]'\n")
         return 2
     return 0
 

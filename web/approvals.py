@@ -1,6 +1,7 @@
 """Approvals: what waits for a person, with all that speaks for and against it; and the answer."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from memory import changes, views
 from memory.database import Row
 from web import diffs, paths
 from web.entry import Admitted, Form, text_of
-from web.overview import waiting_row
+from web.overview import all_waiting
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger(__name__)
@@ -31,12 +32,12 @@ OPEN = ("proposed", "waiting")
 async def listed(page: Admitted) -> Response:
     """Show what waits, and what people have said before."""
     async with page.database.autocommit() as connection:
-        waiting = await changes.waiting(connection)
+        waiting = await all_waiting(connection)
         rows = await views.changes(connection)
     return await page.show(
         "approvals.html",
         here="/approvals",
-        waiting=[waiting_row(row) for row in waiting],
+        waiting=waiting,
         answered=[row for row in rows if row["said"]],
     )
 
@@ -77,7 +78,7 @@ async def decide(request: Request, page: Admitted, form: Form, change_id: str) -
     if isinstance(decision, str):
         return _back(change_id, f"?problem={quote(decision)}#decide")
     await deciding.say(change_id, decision | {"by": page.visit.by})
-    _begin(request, change_id)
+    begin(request, deciding.go_on(request.app.state.runs, change_id))
     return _back(change_id)
 
 
@@ -86,7 +87,7 @@ async def again(request: Request, page: Admitted, form: Form, change_id: str) ->
     """Try once more what has failed after the answer."""
     if await team.current().changing.answered(change_id) is None:
         raise UsageError(f"change {change_id} waits for an answer first")
-    _begin(request, change_id)
+    begin(request, deciding.go_on(request.app.state.runs, change_id))
     return _back(change_id)
 
 
@@ -110,21 +111,21 @@ def _back(change_id: str, more: str = "") -> Response:
     return RedirectResponse(f"/approvals/{quote(change_id, safe='')}{more}", 303)
 
 
-def _begin(request: Request, change_id: str) -> None:
-    """Go on with the run behind the form's back: testing a version may take a minute."""
+def begin(request: Request, work: Coroutine[Any, Any, Json]) -> None:
+    """Go on with a run behind the form's back: testing a version may take a minute."""
     begun: set[asyncio.Task[None]] = request.app.state.begun
-    task = asyncio.create_task(_go_on(request.app.state.runs, change_id))
+    task = asyncio.create_task(_carry_out(work))
     begun.add(task)
     task.add_done_callback(begun.discard)
 
 
-async def _go_on(running: Runs, change_id: str) -> None:
+async def _carry_out(work: Coroutine[Any, Any, Json]) -> None:
     try:
         with counted():
-            await deciding.go_on(running, change_id)
+            await work
     except Exception as error:
         # Whatever it dies of, the answer is kept: the page shows what the run says of it.
-        log.warning("a decision could not be carried out", change=change_id, error=str(error))
+        log.warning("a decision could not be carried out", error=str(error))
 
 
 def _rivals(evidence: Json) -> list[Json]:

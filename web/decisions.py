@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from agora import team
-from agora.app import logbook
+from agora.app import chains
 from agora.domain.contracts import Json
 from agora.domain.errors import UsageError
 from memory import entries
@@ -82,7 +82,7 @@ def _choices(rows: Sequence[Row], wanted: dict[str, str]) -> Json:
 async def export(page: Admitted) -> Response:
     """Stream the whole log as JSON Lines."""
     headers = {"Content-Disposition": 'attachment; filename="decisions.jsonl"'}
-    return StreamingResponse(logbook.exported(), media_type="application/jsonl", headers=headers)
+    return StreamingResponse(chains.exported(), media_type="application/jsonl", headers=headers)
 
 
 @router.get("/decisions/{seq}")
@@ -110,7 +110,7 @@ async def one(page: Admitted, seq: int) -> Response:
 async def verify(request: Request, page: Admitted, form: Form) -> Response:
     """Look at the whole chain, beside the server's own work."""
     began = perf_counter()
-    finding = await asyncio.to_thread(logbook.verify, team.current().settings)
+    finding = await asyncio.to_thread(chains.verify, team.current().settings)
     took_s = perf_counter() - began
     request.app.state.verified = Verified(finding, words.now(), took_s)
     return RedirectResponse("/decisions#chain", 303)

@@ -2,14 +2,15 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from agora import team
 from agora.domain.contracts import TENANT, Json
-from memory import changes, opportunities, pulses, views
-from memory.database import Row
+from memory import changes, escalations, opportunities, pulses, views
+from memory.database import Row, Rows
 from web import charts, health, paths, words
 from web.entry import Admitted
 
@@ -23,7 +24,7 @@ async def overview(page: Admitted) -> Response:
     midnight = words.now().replace(hour=0, minute=0, second=0, microsecond=0)
     since = midnight - timedelta(days=DAYS - 1)
     async with page.database.autocommit() as connection:
-        waiting = await changes.waiting(connection)
+        waiting = await all_waiting(connection)
         pulse = await pulses.newest(connection, TENANT)
         running = await views.running(connection)
         days = await views.days(connection, since)
@@ -33,7 +34,7 @@ async def overview(page: Admitted) -> Response:
     return await page.show(
         "overview.html",
         here="/",
-        waiting=[waiting_row(row) for row in waiting],
+        waiting=waiting,
         pulse=pulse,
         running=[row | {"at": _place(row["stage"])} for row in running],
         stages=len(TRACK),
@@ -46,17 +47,33 @@ async def overview(page: Admitted) -> Response:
     )
 
 
-def waiting_row(row: Row) -> Json:
-    """Return a change that waits, as a row of a list."""
+async def all_waiting(connection: Rows) -> list[Json]:
+    """Return what waits for a person, oldest first: changes, and acts that want a yes."""
+    found = [_change(row) for row in await changes.waiting(connection)]
+    found += [_act(row) for row in await escalations.waiting(connection)]
+    return sorted(found, key=lambda one: one["since"])
+
+
+def _change(row: Row) -> Json:
     verdict = row["evidence"].get("verdict") or {}
     return {
-        "id": row["id"],
+        "address": f"/approvals/{quote(row['id'], safe='')}",
         "title": row["title"] or f"{row['kind']} {row['subject']}",
-        "subject": row["subject"],
-        "kind": row["kind"],
-        "workspace": row["workspace"],
-        "verdict": verdict.get("verdict", ""),
+        "about": f"{row['kind']} of {row['subject']} in {row['workspace']}",
+        "is_flagged": verdict.get("verdict") == "flag",
         "reason": verdict.get("reason", ""),
+        "since": row["created_at"],
+    }
+
+
+def _act(row: Row) -> Json:
+    act = row["act"]
+    return {
+        "address": f"/permissions/{quote(row['id'], safe='')}",
+        "title": f"May {act['actor']} {act['kind'].replace('_', ' ')} {act['subject']}?",
+        "about": "an act that the policies leave to you",
+        "is_flagged": False,
+        "reason": "; ".join(row["reasons"]),
         "since": row["created_at"],
     }
 

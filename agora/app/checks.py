@@ -60,12 +60,6 @@ async def _note(current: Team, found: list[Json], took_s: float) -> None:
             await events.note(connection, place, "environment.checked", told)
 
 
-async def vital(current: Team) -> list[Json]:
-    """Return the checks that a running server can make at any time, on the team that it has."""
-    kinds: list[Kind] = [_database, _redis, _worker, _models]
-    return [one for kind in kinds for one in await kind(current)]
-
-
 def _check(name: str, status: str, said: str, remedy: str = "") -> Json:
     return {"name": name, "status": status, "said": said, "remedy": remedy}
 

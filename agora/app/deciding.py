@@ -6,7 +6,7 @@ from agora import team
 from agora.app.learning import ask_person
 from agora.app.runs import Hear, Runs
 from agora.domain.contracts import Json
-from agora.domain.errors import RefusedError
+from agora.domain.errors import RefusedError, UsageError
 from agora.team.acting import standing_alone
 from agora.team.prompting import KIND
 from memory import views
@@ -53,6 +53,23 @@ async def _without_a_run(change_id: str, decision: Json) -> Json:
     with standing_alone(change_id, "deploying"):
         commit = await changing.deploy(change_id)
     return {"status": "fixed", "commit": commit, "change_id": change_id, "message": "applied"}
+
+
+async def permit(act_id: str, decision: Json) -> str:
+    """Keep what a person says of an act that waits for a yes; return the answer that counts."""
+    if decision["type"] not in ("approve", "reject"):
+        raise UsageError("an act is approved or rejected as it is")
+    said = (act_id, decision["type"], decision["by"], decision.get("message", ""))
+    return await team.current().acting.hear(*said)
+
+
+async def go_on_permitted(running: Runs, act_id: str, hear: Hear = lambda piece: None) -> Json:
+    """Go on with the run that waited for a yes or no to an act; return its state."""
+    row = await team.current().acting.escalation(act_id)
+    if row is None or not row["thread_id"]:
+        return {}  # outside of any run the answer holds for the next act
+    decision = {"type": row["type"], "by": row["by"], "message": row["reason"], "id": act_id}
+    return await running.go_on_with(row["thread_id"], decision, hear)
 
 
 async def left_behind() -> list[str]:

@@ -113,8 +113,8 @@ def _edits(tree: Path, proposal: Proposal) -> Iterator[Edit]:
         return
     for path, text in proposal.files.items():
         old, new = (tree / path).read_bytes(), text.encode()
-        start = _alike(old, new)
-        tail = _alike(old[start:][::-1], new[start:][::-1])
+        start = _shared_start(old, new)
+        tail = _shared_start(old[start:][::-1], new[start:][::-1])
         part = (start, len(old) - tail, new[start : len(new) - tail].decode().replace("\r\n", "\n"))
         lines = max(part[2].count("\n"), old[start : part[1]].count(b"\n")) + 1
         line = old[:start].count(b"\n") + 1
@@ -123,7 +123,7 @@ def _edits(tree: Path, proposal: Proposal) -> Iterator[Edit]:
         yield Edit(path, line, (part,), OPERATOR, what, cost)
 
 
-def _alike(one: bytes, other: bytes) -> int:
+def _shared_start(one: bytes, other: bytes) -> int:
     """Return how long two texts are the same, in whole lines."""
     same = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
     length = min(len(one), len(other)) if same is None else same

@@ -1,4 +1,4 @@
-"""Logbook: the whole log of decisions, looked at or handed out beside other work."""
+"""Chains: the whole log of decisions, looked at or handed out beside other work."""
 
 import asyncio
 import json
