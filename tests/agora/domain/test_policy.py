@@ -28,7 +28,7 @@ def denied(one: Act) -> str:
     "kind", ["ask_model", "read_document", "read_feed", "run_tests", "commit", "discover"]
 )
 def test_the_teams_ordinary_work_is_permitted(kind: str) -> None:
-    verdict = POLICY.decide(act(kind))
+    verdict = POLICY.decide(act(kind, actor="agora"))
     assert verdict.is_allowed
     assert verdict.reasons == ("ordinary_work: The team's ordinary work is permitted.",)
 
@@ -50,7 +50,35 @@ def test_untrusted_text_private_data_and_a_way_out_never_meet() -> None:
     assert "lethal_trifecta" in denied(calling(**all_three, is_private=False, sends=False))
     assert not denied(calling(**all_three | {"tags": []}))
     assert not denied(calling(**all_three | {"labels": ["private"]}))
-    assert not denied(calling(**all_three | {"labels": ["untrusted"]}))
+    said = POLICY.decide(calling(**all_three | {"labels": ["untrusted"]}))
+    assert said.word == "ask" and "sending_asks" in said.reasons[0]
+    assert POLICY.decide(calling(**all_three)).word == "deny", "nobody can permit all three"
+
+
+def test_an_expert_commits_and_promotes_nothing() -> None:
+    for kind in ("commit", "rewrite_prompt", "promote_prompt"):
+        assert "experts_change_nothing" in denied(act(kind)) and not denied(act(kind, "agora"))
+
+
+def test_what_costs_money_is_asked_twice(tmp_path: Path) -> None:
+    assert POLICY.decide(act(residency="eu").but(cost_usd=1.0)).is_allowed
+    dear = POLICY.decide(act(residency="eu").but(cost_usd=1.01))
+    assert dear.word == "ask" and "dear_acts_ask" in dear.reasons[0]
+    private = act(residency="eu", labels=["private"]).but(cost_usd=1.01)
+    assert POLICY.decide(private).word == "deny"
+
+
+@pytest.mark.parametrize("said", ['@effect("ask") permit', '@effect("deny") forbid'])
+def test_an_effect_that_says_nothing_stops_with_file_and_line(tmp_path: Path, said: str) -> None:
+    with pytest.raises(PolicyError, match=r"own\.cedar:2: @effect"):
+        write(tmp_path, f'\n@id("a") {said} (principal, action, resource);')
+
+
+def test_what_changed_between_two_sets_is_named(tmp_path: Path) -> None:
+    rule = '@id("{}") permit (principal, action, resource) when {{ context.sends }};'
+    before = write(tmp_path, rule.format("a") + rule.format("b"))
+    after = write(tmp_path, rule.format("b").replace("sends", "is_private") + rule.format("c"))
+    assert after.changes_from(before.texts) == ["+ c", "- a", "~ b"]
 
 
 def test_an_expert_calls_only_tools_that_it_was_given() -> None:
