@@ -156,12 +156,12 @@ async def dead_model(stage: Stage) -> float | None:
 
 @drill("lying_model")
 async def lying_model(stage: Stage) -> float | None:
-    """The local model answers as quickly as before, and nothing that counts."""
+    """The local model answers as quickly as before, and nothing that counts: two tasks a second."""
     await stage.tasks(40)
     stage.model.lies = True
     begun = stage.watched.time.ticks
     for _ in range(4):
-        stage.notes["during"] = await stage.tasks(5, 1.0)
+        stage.notes["during"] = await stage.tasks(10, 0.5)
         if await stage.until("lying_model", 1) is not None:
             return stage.watched.time.ticks - begun
     return None
@@ -325,7 +325,7 @@ async def worker_killed(stage: Stage) -> float | None:
     stage.local.fail("hang")
     before = len(stage.local.exchanges)
     victim = _victim(stage)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while len(stage.local.exchanges) == before or not await _beats(stage):
             await asyncio.sleep(0.1)
     victim.send_signal(signal.SIGKILL)

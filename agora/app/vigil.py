@@ -54,7 +54,10 @@ class Vigil:
         every = remedies.all() | {
             "resume_runs": Remedy("runs go on that it has cut", partial(resume, runs)),
             "take_over": Remedy("its work is done by others", partial(relieve, team, runs)),
-            "make_room": Remedy("what is over goes", partial(making_room.make, team, runs)),
+            "make_room": Remedy("what is over goes", partial(make_room, team, runs)),
+            "restart_pool": Remedy(
+                "connections are made anew", remedies.restart_pool, partial(resume, runs)
+            ),
         }
         detecting = Detecting(
             team.database,
@@ -163,11 +166,16 @@ class Vigil:
 
 
 async def resume(runs: Runs, _: str) -> str:
-    """Go on with the runs that a restart of the database has cut."""
+    """Go on with the runs that a database has cut that was away, restarted or full."""
     threads = await failed_by_database(runs.graphs)
     for thread_id in threads:
         await take_over(runs.graphs, thread_id, is_asked_for=True)
     return f"{len(threads)} runs go on"
+
+
+async def make_room(team: Team, runs: Runs, subject: str) -> str:
+    """Let go what is over, then go on with the runs that could not be written down."""
+    return f"{await making_room.make(team, runs, subject)}; {await resume(runs, subject)}"
 
 
 async def relieve(team: Team, runs: Runs, process: str) -> str:
