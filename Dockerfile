@@ -16,7 +16,7 @@ COPY memory memory
 COPY nodes nodes
 COPY prompts prompts
 COPY web web
-RUN make setup && rm -rf /root/.cache
+RUN make setup && rm -rf ~/.cache
 
 USER agora
 ENV AGORA_HOME=/var/lib/agora AGORA_CONFIG=/opt/agora/config/cloud/production.yaml

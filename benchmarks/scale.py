@@ -39,7 +39,9 @@ TASKS, WORKERS, SLOTS, MODEL_S = 48, (1, 2, 4), 4, 1.0
 PROMISED = {2: 1.9, 4: 3.6}
 SIMULATED, A_DAY = (1, 10, 100), 1_000_000
 MODEL = "qwen3:8b"
-DONE = "SELECT count(*) AS n FROM tasks WHERE status = 'answered' AND thread_id LIKE %s"
+DONE = "SELECT count(*) AS n FROM tasks WHERE status <> 'open' AND thread_id LIKE %s"
+FAILED = "SELECT count(*) AS n FROM tasks WHERE status NOT IN ('open', 'answered')"
+WHY = "SELECT outcome FROM tasks WHERE status NOT IN ('open', 'answered') LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class Bench:
             row = await (await connection.execute(query, parameters)).fetchone()
         assert row
         return int(row["n"])
+
+    async def why(self) -> str:
+        """Return what a task that has failed says of it."""
+        async with self.team.database.autocommit() as connection:
+            row = await (await connection.execute(WHY)).fetchone()
+        return str(row and {name: row["outcome"][name] for name in ("status", "answer", "error")})
 
     async def batch(self, name: str, workers: int, tasks: int, model_s: float) -> Measured:
         """Let so many workers do a batch of tasks that stands in line when all of them are up."""
@@ -134,8 +142,11 @@ async def bench() -> AsyncIterator[Bench]:
         await postgres.stop()
 
 
-async def measure(tasks: int) -> dict[str, dict[int, Measured]]:
-    """Do a batch with each number of workers, of tasks that wait and of tasks that do not."""
+async def measure(tasks: int) -> tuple[dict[str, dict[int, Measured]], int]:
+    """Do a batch with each number of workers, of tasks that wait and of tasks that do not.
+
+    Return what each has taken, and how many tasks have failed in all.
+    """
     found: dict[str, dict[int, Measured]] = {"waiting": {}, "instant": {}}
     async with bench() as one:
         await one.batch("warm", 1, SLOTS, 0)
@@ -145,7 +156,10 @@ async def measure(tasks: int) -> dict[str, dict[int, Measured]]:
                 found[kind][workers] = made = await one.batch(name, workers, tasks, model_s)
                 per_s = tasks / made.took_s
                 print(f"{kind} {workers} workers: {per_s:6.2f} tasks a second", flush=True)
-    return found
+        failed = await one.count(FAILED)
+        if failed:
+            print(f"{failed} tasks have failed: {await one.why()}")
+    return found, failed
 
 
 def figures(found: dict[str, dict[int, Measured]], tasks: int, seed: int) -> dict[str, Any]:
@@ -215,8 +229,10 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", type=int, default=TASKS)
     chosen = parser.parse_args()
-    result = figures(asyncio.run(measure(chosen.tasks)), chosen.tasks, chosen.seed)
+    measured, failed = asyncio.run(measure(chosen.tasks))
+    result = figures(measured, chosen.tasks, chosen.seed) | {"failed": failed}
     show(result)
     if chosen.json:
         print(json.dumps(result))
-    sys.exit(0 if all(result[f"speedup_{n}"] >= wanted for n, wanted in PROMISED.items()) else 1)
+    is_kept = all(result[f"speedup_{n}"] >= wanted for n, wanted in PROMISED.items())
+    sys.exit(0 if is_kept and not failed else 1)

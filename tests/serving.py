@@ -19,7 +19,7 @@ from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
 AGORA = Path(sys.executable).with_name("agora")
-START_S = 90  # on a busy machine
+START_S = 150  # on a busy machine
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Server(Process):
     def _is_ready(self) -> bool:
         assert self.running.poll() is None, self.said()
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=30).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -29,6 +29,7 @@ IMPROVEMENT: Mapping[str, Place] = {
     "approval": (690, 96),
     "deploying": (860, 96),
     "monitoring": (210, 164),
+    "convening": (450, 164),
 }
 INSIDE_OF: Mapping[str, str] = {"seats": "war_room", "vote": "war_room", "evidence": "war_room"} | {
     "judging": "war_room",
@@ -55,6 +56,7 @@ WAYS = {
         ("detecting", "monitoring"),
         ("investigating", "improving"),
         ("improving", "testing"),
+        ("improving", "convening"),
         ("testing", "approval"),
         ("approval", "deploying"),
     ),

@@ -6,6 +6,7 @@ science", Patterns 4, 2023.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from statistics import median
 from typing import Any
@@ -46,8 +47,8 @@ class Lesson(Contract):
         texts = {
             name: getattr(self, name) for name in ("question", "answer", "reasoning", "system")
         }
-        cleaned = {name: depersonalised(redact(text, secrets)) for name, text in texts.items()}
-        return self.model_copy(update=cleaned)
+        known = tuple(secrets)
+        return self.model_copy(update={name: _clean(text, known) for name, text in texts.items()})
 
     def as_chat(self) -> Json:
         """Return the lesson as a line of a file: a conversation, and its provenance."""
@@ -63,6 +64,11 @@ class Lesson(Contract):
         provenance = self.model_dump(mode="json", include=kept)
         provenance["digest"] = digest(messages)
         return {"messages": messages, "provenance": provenance}
+
+
+@lru_cache(maxsize=1000)  # prompts come again and again
+def _clean(text: str, secrets: tuple[str, ...]) -> str:
+    return depersonalised(redact(text, secrets))
 
 
 def digest(messages: Sequence[Json]) -> str:

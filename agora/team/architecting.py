@@ -34,6 +34,8 @@ from memory.database import Database, Row
 ARCHITECT = "architect"
 WITHOUT = ("private", "untrusted", "side_effects")
 """Tasks with such a label are never searched in."""
+ANSWERS = 10
+"""One proposal may be made for so many answers that the student may give."""
 FENCED = re.compile(r"<new_prompt>(.*)</new_prompt>", re.DOTALL)
 
 Tell = Callable[[str], None]
@@ -172,7 +174,9 @@ class Architecting:
             return written
 
         def is_over() -> bool:
-            return study.is_over or study.calls + room > study.most_calls
+            # Proposals that a guard refuses cost the student nothing, and must end too.
+            is_spent = study.calls + room > study.most_calls
+            return study.is_over or is_spent or search.written >= study.most_calls // ANSWERS
 
         try:
             best = await asyncio.to_thread(

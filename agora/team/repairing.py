@@ -25,6 +25,7 @@ from agora.domain.contracts import (
 )
 from agora.domain.errors import ClaimHeldError, SandboxFailedError
 from agora.domain.repair import gate, reports
+from agora.domain.repair.inquiry import inquire
 from agora.domain.repair.patches import parse
 from agora.domain.repair.patterns import patterns
 from agora.domain.repair.proposals import Proposal, understood
@@ -181,11 +182,28 @@ class Repairing:
             return report
         before = _known(evidence, bench.workspace.head) or await self._run_tests(bench)
         report = reports.report(before, evidence)
+        if before.failing:
+            report = f"{report}\n{await self._inquired(bench, before)}".rstrip()
         entered = await on_a_copy(bench, lambda tree, _: reports.entries(before, tree))
         found = {"base": bench.workspace.head, "before": before.as_json(), "report": report}
         found |= {"entries": entered}
         await self.watching.add_evidence(opportunity_id, found)
         return report
+
+    async def _inquired(self, bench: Bench, before: TestRun) -> str:
+        """Return the suspicious lines, the smallest failing inputs, and the history, as text."""
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            try:
+                found = inquire(
+                    bench.sandbox, tree, bench.command, before, timeout_s=SHADOW_S, cancel=cancel
+                )
+            except SandboxFailedError:
+                return ActOutcome(result={"report": ""})  # the words of the tests must do
+            return ActOutcome(result={"report": found.report})
+
+        act = Act(kind="run_tests", subject=f"inquire {bench.workspace.root}", ordinal=1)
+        return str((await self.acting.perform(act, lambda: on_a_copy(bench, do)))["report"])
 
     async def improve(
         self, order: Improvement, opportunity_id: str, attempt: int, tell: Tell, brief: str = ""

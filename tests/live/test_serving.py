@@ -45,6 +45,10 @@ def served(
         yield one
 
 
+def get(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    return httpx.get(url, headers=headers, timeout=60)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     return repository(tmp_path / "workspace", FILES | {"README.md": README})
@@ -52,24 +56,24 @@ def workspace(tmp_path: Path) -> Path:
 
 def test_nobody_comes_in_without_the_token_and_no_other_sites_page_with_it(served: Server) -> None:
     for path in ("/livez", "/readyz", "/metrics"):
-        assert httpx.get(served.url + path).status_code == 200
+        assert get(served.url + path).status_code == 200
     for path in ("/", "/info", "/healthz", "/threads", "/openapi.json", "/mcp"):
-        assert httpx.get(served.url + path).status_code == 401, path
-    assert httpx.get(served.url + "/info", headers={"x-api-key": "another"}).status_code == 401
-    assert httpx.get(served.url + "/info", headers={"x-api-key": TOKEN}).status_code == 200
+        assert get(served.url + path).status_code == 401, path
+    assert get(served.url + "/info", headers={"x-api-key": "another"}).status_code == 401
+    assert get(served.url + "/info", headers={"x-api-key": TOKEN}).status_code == 200
     foreign = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://elsewhere.example"}
-    assert httpx.get(served.url + "/info", headers=foreign).status_code == 403
+    assert get(served.url + "/info", headers=foreign).status_code == 403
     studio = foreign | {"Origin": "https://smith.langchain.com"}
-    assert httpx.get(served.url + "/info", headers=studio).status_code == 200
+    assert get(served.url + "/info", headers=studio).status_code == 200
 
 
 def test_probes_and_metrics_tell_how_it_stands(served: Server) -> None:
-    told = httpx.get(served.url + "/healthz", headers={"x-api-key": TOKEN})
+    told = get(served.url + "/healthz", headers={"x-api-key": TOKEN})
     assert told.headers["content-type"].startswith("application/health+json")
-    assert told.json()["status"] == "pass" and "postgresql" in told.json()["checks"]
-    lines = httpx.get(served.url + "/metrics").text.splitlines()
+    assert told.json()["checks"]["store:postgresql"][0]["status"] == "pass"
+    lines = get(served.url + "/metrics").text.splitlines()
     names = {re.split(r"[ {]", line)[0] for line in lines if not line.startswith("#")}
-    assert "agora_tasks" in names and all(name.startswith("agora_") for name in names)
+    assert names and all(name.startswith("agora_") for name in names)
 
 
 def test_what_studio_draws_and_asks_for_is_offered(served: Server) -> None:

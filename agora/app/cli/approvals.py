@@ -108,7 +108,7 @@ async def _show(change_id: str, as_json: bool) -> int:
 def _plain(row: Any) -> output.Json:
     names = "id status title workspace subject base diff digest commit thread_id created_at".split()
     told = {name: row[name] for name in names}
-    shown = ("report", "tests", "verdict", "rivals")
+    shown = "report tests verdict rivals by reasons trial migrations ruling".split()
     return told | {name: row["evidence"].get(name) for name in shown}
 
 

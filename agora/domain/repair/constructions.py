@@ -52,14 +52,14 @@ def diff_to(tree: Path, built: Construction) -> str:
     return diff
 
 
-def is_new_test(patch: FilePatch) -> bool:
+def adds_test(patch: FilePatch) -> bool:
     """Return whether a patch adds a file of tests; those that are there stay as they are."""
     return patch.is_new and is_test(patch.path) and patch.path.endswith(".py")
 
 
 def tests_of(diff: str) -> tuple[FilePatch, ...]:
     """Return the files of tests that a diff adds."""
-    return tuple(patch for patch in parse(diff) if is_new_test(patch))
+    return tuple(patch for patch in parse(diff) if adds_test(patch))
 
 
 def migrations_of(diff: str) -> list[tuple[FilePatch, FilePatch | None]]:

@@ -13,7 +13,7 @@ from threading import Event
 from agora.domain.contracts import TestReport, Verdict
 from agora.domain.errors import SandboxFailedError
 from agora.domain.repair import capabilities, suspicions
-from agora.domain.repair.constructions import is_new_test
+from agora.domain.repair.constructions import adds_test
 from agora.domain.repair.patches import FilePatch, PatchError, apply, parse
 from agora.domain.repair.sandbox import Sandbox
 from agora.domain.repair.suspicions import Finding
@@ -154,7 +154,7 @@ def write(tree: Path, diff: str) -> None:
 
 def _require_territory(patches: tuple[FilePatch, ...], texts: Texts, builds: bool = False) -> None:
     for patch in patches:
-        if (rule := trespass(patch.path)) and not (builds and is_new_test(patch)):
+        if (rule := trespass(patch.path)) and not (builds and adds_test(patch)):
             raise PatchError(rule, f"{patch.path}: a repair does not touch {rule}")
         if is_core(patch.path, texts):
             raise PatchError("stable_core", f"{patch.path}: decides over patches: a person's work")

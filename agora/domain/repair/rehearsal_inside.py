@@ -354,7 +354,7 @@ class Rehearsal:
                 for call in batch["calls"]:
                     function = vars(self.loaded[call["path"]])[call["name"]]
                     told = replayed(function, call) if "named" in call else ""
-                    told = told or behaviour(function, call["arguments"])
+                    told = told or behaviour(function, call["arguments"], batch.get("lines"))
                     os.write(pipe, told.encode() + b"\n")
 
             said = forked(work, batch["deadline_s"] * WALL + 1)
@@ -372,10 +372,10 @@ class Rehearsal:
             self.modules[path] = Module(path, self.functions, self.loaded)
 
 
-def behaviour(function: Callable[..., Any], texts: list[str]) -> str:
+def behaviour(function: Callable[..., Any], texts: list[str], lines: bool | None = False) -> str:
     """Return a mark of what a call answers and does to its arguments, and the answer in short.
 
-    An exception is marked by "!".
+    An exception is marked by "!", with its innermost line if `lines` are wanted.
     """
     arguments = [ast.literal_eval(text) for text in texts]
     try:
@@ -383,7 +383,10 @@ def behaviour(function: Callable[..., Any], texts: list[str]) -> str:
         shown = ascii(answer)
         text = f"{answer!r} {arguments!r}"
     except BaseException as error:
-        return f"!{type(error).__name__}"
+        place = error.__traceback__
+        while lines and place is not None and place.tb_next is not None:
+            place = place.tb_next
+        return f"!{type(error).__name__}" + (f" {place.tb_lineno}" if lines and place else "")
     mark = f"{type(answer).__name__} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return f"{mark} {' '.join(shown[:SHOWN].split())}"
 

@@ -7,6 +7,7 @@ from agora.domain.errors import BaseMovedError, RefusedError, UsageError
 from agora.domain.policy import Policy
 from agora.team import Team, assemble
 from agora.team.acting import standing_alone
+from agora.team.governing import Governing
 from agora.team.promoting import thread_of
 from agora.team.prompting import AlteredPromptError
 from tests.conftest import ask
@@ -36,8 +37,7 @@ def under(team: Team, tmp_path: Any, policies: str) -> Team:
     """Return the same team under other policies."""
     (tmp_path / "own.cedar").write_text(policies, "utf-8")
     other = assemble(team.settings)
-    for one in (other.acting, other.promoting.acting):
-        object.__setattr__(one, "policy", Policy.load(tmp_path))
+    object.__setattr__(other.acting, "policy", Governing((tmp_path,), Policy.load(tmp_path)))
     return other
 
 
