@@ -4,12 +4,12 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/installed
-WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention parallel loop \
-	evolution
+WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention parallel loop pages \
+	drills capabilities governance injection evolution
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
 BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing cache consensus)
 
-.PHONY: setup programs tested-with demo ask test check bench studio lock clean
+.PHONY: setup programs tested-with pictures demo ask test check bench studio serve lock clean
 .NOTPARALLEL:
 
 setup: programs $(STAMP)
@@ -22,6 +22,8 @@ programs:
 # Only the tests need these.
 tested-with:
 	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
+	@command -v chromium >/dev/null || scripts/add_packages chromium || true
+	@[[ -d .venv/javascript ]] || ! command -v npm >/dev/null || scripts/add_javascript || true
 
 $(BIN)/uv:
 	@scripts/make_venv
@@ -57,11 +59,18 @@ studio: setup
 	@LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_STRICT_MSGPACK=true \
 		$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10 $(ARGS)
 
+serve: setup
+	@$(BIN)/agora serve $(ARGS)
+
 # Keeps what is locked: ARGS=--upgrade takes the newest, ARGS='-P NAME' the newest of one.
 lock: $(BIN)/uv
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
 		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 		--output-file requirements.lock $(ARGS)
+
+# The pictures of docs/pages.md, taken anew.
+pictures: setup tested-with
+	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest -q tests/web/screenshots.py
 
 clean:
 	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -66,11 +66,12 @@ class Ended:
     is_clear: bool  # answered rightly, or one error in words, with a remedy
     took_s: float
     said: str
+    deadline_s: float
 
     @property
     def is_late(self) -> bool:
         """Return whether the deadline was missed by more than a second."""
-        return self.took_s > DEADLINE_S + GRACE_S
+        return self.took_s > self.deadline_s + GRACE_S
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Stage:
     home: Path
     seed: int
     verbose: bool
+    deadline_s: float
     _scenes: int = field(default=0, init=False)
 
     async def play(
@@ -128,7 +130,7 @@ class Stage:
             async with open_saver(await team.database.url()) as saver:
                 app: Any = task_graph.compile(checkpointer=saver)
                 texts = {f"{self._scenes}-{n}": text_of(self._scenes, n) for n in range(tasks)}
-                ended = await run_all(app, texts)
+                ended = await run_all(app, texts, self.deadline_s)
             return await self._row(team, fault, ended, texts)
         finally:
             await team.database.close()
@@ -191,37 +193,39 @@ def answer_to(scene: int, number: int) -> str:
     return f"the key to puzzle {number} of book {scene} lies under the third stone from the left"
 
 
-async def run_all(app: Any, texts: dict[str, str]) -> list[Ended]:
+async def run_all(app: Any, texts: dict[str, str], deadline_s: float) -> list[Ended]:
     """Run the tasks, so many at a time."""
     free = asyncio.Semaphore(AT_A_TIME)
 
     async def one(task: str, text: str) -> Ended:
         async with free:
-            return await run(app, task, text)
+            return await run(app, task, text, deadline_s)
 
     return await asyncio.gather(*(one(*item) for item in texts.items()))
 
 
-async def run(app: Any, task: str, text: str) -> Ended:
+async def run(app: Any, task: str, text: str, deadline_s: float) -> Ended:
     """Run one task to its end, whatever that is."""
-    asked: dict[str, Any] = {"id": task, "text": text, "deadline_s": DEADLINE_S}
+    asked: dict[str, Any] = {"id": task, "text": text, "deadline_s": deadline_s}
     asked |= {"urgency": "urgent"} if is_urgent(task) else {}
     config = {"configurable": {"thread_id": task}}
     begun = time.perf_counter()
+
+    def ended(is_answered: bool, is_clear: bool, said: str) -> Ended:
+        return Ended(task, is_answered, is_clear, time.perf_counter() - begun, said, deadline_s)
+
     try:
         outcome = (await app.ainvoke({"task": asked}, config, durability="sync"))["outcome"]
     except AgoraError as error:
-        took_s = time.perf_counter() - begun
-        return Ended(task, False, bool(str(error) and error.hint), took_s, f"raised {error!r}")
+        return ended(False, bool(str(error) and error.hint), f"raised {error!r}")
     except Exception as error:
-        return Ended(task, False, False, time.perf_counter() - begun, f"raised {error!r}")
-    took_s = time.perf_counter() - begun
+        return ended(False, False, f"raised {error!r}")
     if outcome["status"] == "answered":
         is_right = outcome["answer"] == text.partition("exactly: ")[2]
-        return Ended(task, is_right, is_right, took_s, f"answered {outcome['answer']!r}")
+        return ended(is_right, is_right, f"answered {outcome['answer']!r}")
     said = outcome["error"] or ""
     is_clear = bool(said) and "\n" not in said
-    return Ended(task, False, is_clear, took_s, f"{outcome['status']}: {said} ({outcome['hint']})")
+    return ended(False, is_clear, f"{outcome['status']}: {said} ({outcome['hint']})")
 
 
 async def perform(stage: Stage, faults: Sequence[str], tasks: int) -> tuple[list[Row], Row]:
@@ -291,7 +295,7 @@ def is_kept(found: dict[str, float]) -> bool:
     return is_sound and not any(found[name] for name in wrong)
 
 
-async def main(seed: int, faults: Sequence[str], tasks: int, verbose: bool) -> dict[str, float]:
+async def main(asked: argparse.Namespace) -> dict[str, float]:
     """Set up everything once, and measure."""
     with tempfile.TemporaryDirectory(prefix="agora-chaos-") as folder, ExitStack() as stack:
         vendors = {name: stack.enter_context(started(name)) for name in VENDORS}
@@ -303,9 +307,8 @@ async def main(seed: int, faults: Sequence[str], tasks: int, verbose: bool) -> d
             connection.execute("SELECT pg_reload_conf()")
         print(HEAD)
         try:
-            found = figures(
-                *await perform(Stage(vendors, url, Path(folder), seed, verbose), faults, tasks)
-            )
+            stage = Stage(vendors, url, Path(folder), asked.seed, asked.v, asked.deadline)
+            found = figures(*await perform(stage, asked.only.split(","), asked.tasks))
         finally:
             await postgres.stop()
     return found
@@ -330,8 +333,9 @@ if __name__ == "__main__":
     parser.add_argument("--only", default=",".join(FAULTS), help="faults, separated by commas")
     parser.add_argument("--tasks", type=int, default=ALL_TASKS, help="under everything at once")
     parser.add_argument("-v", action="store_true", help="name every task that was not answered")
+    parser.add_argument("--deadline", type=float, default=DEADLINE_S, help="of a task, in seconds")
     chosen = parser.parse_args()
-    measured = asyncio.run(main(chosen.seed, chosen.only.split(","), chosen.tasks, chosen.v))
+    measured = asyncio.run(main(chosen))
     if chosen.json:
         print(json.dumps(measured))
     else:

@@ -31,6 +31,7 @@ from benchmarks.injection import asking, write_good
 from benchmarks.overhead import assembled, database, instant_model
 from memory.checkpoints import open_saver
 from memory.database import Row, Rows
+from memory.decisions import Decisions, export
 from tests import hostile
 
 WARM_UP, PAIRS, TAMPERS, ENTRIES = 5, 40, 1000, 40
@@ -74,17 +75,22 @@ class Found:
 def ungoverned() -> Iterator[None]:
     """Let acts be done undecided and unlogged, and texts have no labels."""
 
-    async def nothing(*_: Any) -> Row:
-        return {"seq": 0}
+    async def undecided(*_: Any) -> Row:
+        return {}
 
-    decide, of_texts = Acting._decide, labels.of_texts
-    vars(labels)["of_texts"] = lambda *texts: set()
-    setattr(Acting, "_decide", nothing)  # noqa: B010
+    free: list[tuple[Any, str, Any]] = [
+        (Acting, "_decide", undecided),
+        (Decisions, "keep_head", lambda *_: None),
+        (labels, "of_texts", lambda *texts: set()),
+    ]
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in free]
+    for owner, name, instead in free:
+        setattr(owner, name, instead)
     try:
         yield
     finally:
-        vars(labels)["of_texts"] = of_texts
-        setattr(Acting, "_decide", decide)  # noqa: B010
+        for owner, name, was in kept:
+            setattr(owner, name, was)
 
 
 async def race(team: Team, saver: Any, folder: Path, pairs: int, chance: random.Random) -> Found:
@@ -114,7 +120,7 @@ async def tamper(team: Team, found: Found, times: int, chance: random.Random) ->
         await team.acting.record("test", f"entry {number}", "allow")
     decisions = team.acting.decisions
     async with team.database.transaction() as connection:
-        rows = [row async for row in _exported(connection)]
+        rows = [row async for row in export(connection)]
     forger = Signer(team.settings.folder / "forger")
     for _ in range(times):
         kind = chance.choice(list(KINDS))
@@ -126,13 +132,6 @@ async def tamper(team: Team, found: Found, times: int, chance: random.Random) ->
         found.kinds[kind] += 1
         if said.first_bad != first:
             found.missed.append(f"{kind} at {first}: named {said.first_bad}")
-
-
-async def _exported(connection: Rows) -> Any:
-    from memory.decisions import export
-
-    async for row in export(connection):
-        yield row
 
 
 def _forged(row: Row, forger: Signer | None, **changes: Any) -> Row:

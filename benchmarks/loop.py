@@ -31,7 +31,7 @@ from agora.domain.repair.diffs import unified  # noqa: E402
 from agora.domain.settings import load  # noqa: E402
 from agora.team import Team, assemble  # noqa: E402
 from agora.team.acting import standing_alone  # noqa: E402
-from benchmarks.loop_kills import measure  # noqa: E402
+from benchmarks.loop_kills import UNFLUSHED, measure  # noqa: E402
 from benchmarks.loop_tools import BEYOND, HIDDEN, PIECES, SHOWN, Piece  # noqa: E402
 from memory.database import EmbeddedPostgres  # noqa: E402
 
@@ -77,7 +77,7 @@ class Day:
     def plan(self, ticks: int) -> None:
         """Draw what breaks when; the first within the first hour, so that all has been in use."""
         shown, hidden = self.chance.sample(SHOWN, 6), self.chance.sample(HIDDEN, 3)
-        late = ticks * 5 // 6  # what breaks must have the time to show itself
+        late = ticks * 2 // 3  # what breaks must have the time to show itself
         times = self.chance.sample(range(WARM_UP, late), 8)
         plan = [(piece, piece.broken) for piece in shown]
         plan += [(piece, piece.hidden) for piece in hidden[:2]]
@@ -120,7 +120,7 @@ class Day:
             await self.runs.answer("improvement", decision, row["thread_id"], lambda piece: None)
 
     async def use(self) -> None:
-        """Call every tool once; of those that can break unseen, every second call shows it."""
+        """Call every tool once; of those that can break unseen, most calls show it."""
         places = asyncio.Semaphore(2)
 
         async def call(piece: Piece) -> None:
@@ -132,7 +132,7 @@ class Day:
     async def call(self, piece: Piece, given: Json | None = None) -> bool:
         """Call a tool and judge the result by its documentation; return whether it was right."""
         if given is None:
-            beyond = piece.name in BEYOND and self.chance.random() < 0.5
+            beyond = piece.name in BEYOND and self.chance.random() < 0.7
             given = BEYOND[piece.name] if beyond else piece.draw(self.chance)
         right = []
 
@@ -262,7 +262,7 @@ async def measured(seed: int, hours: float) -> Json:
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="loop-", ignore_cleanup_errors=True) as name:
         postgres = EmbeddedPostgres(Path(name, "postgres"))
-        stated = {"database.url": await postgres.url()} | LIMITS
+        stated = {"database.url": f"{await postgres.url()}{UNFLUSHED}"} | LIMITS
         with workspace(Path(name), chance) as root:
             try:
                 return await _measured(stated, root, chance, round(hours * 12))

@@ -37,6 +37,8 @@ TESTS = "from prices import total\n\n\ndef test_three():\n    assert total(2.5, 
 FILES = {"prices.py": BROKEN, "test_prices.py": TESTS}
 CYCLES = 6
 """So many cycles after the kill the workspace must be mended."""
+UNFLUSHED = "&options=-c%20synchronous_commit%3Doff"
+"""Of a database that does not wait for the disk: clients are killed here, never the server."""
 EXPIRE = "UPDATE claims SET expires_at = '2000-01-01'"
 
 
@@ -171,7 +173,7 @@ async def measure(kills: int, seed: int) -> Json:
         folder = Path(name)
         folder.chmod(0o711)
         postgres = EmbeddedPostgres(folder / "postgres")
-        order = {"url": await postgres.url(), "home": str(folder / "home")}
+        order = {"url": f"{await postgres.url()}{UNFLUSHED}", "home": str(folder / "home")}
         try:
             return await killed(order, folder, kills, random.Random(seed))
         finally:

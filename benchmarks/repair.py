@@ -4,6 +4,9 @@
 folder of them, with `buggy_source`, `visible_tests` and `hidden_tests`. A repair is plausible when
 the visible tests pass, correct when the hidden ones do, which only this judge sees. Beside it
 stands plain random mutation with as many tries.
+
+`--library [--orders N] [--state FILE]` measures instead how much sooner a fix is found once the
+solution library holds others; see `benchmarks/library.py`.
 """
 
 import argparse
@@ -21,17 +24,21 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from agora.domain.contracts import Act
-from agora.domain.doors import opened
-from agora.domain.repair import gate, patches
-from agora.domain.repair.diffs import diff_of
-from agora.domain.repair.edits import singles
-from agora.domain.repair.hunt import Hunt
-from agora.domain.repair.sandbox import Sandbox, choose_sandbox
-from agora.domain.repair.search import Search, search
-from agora.domain.repair.trials import TestRun, run_tests
-from agora.domain.repair.workspace import TestCommand, open_workspace, pristine
-from agora.domain.settings import load
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from agora.domain.contracts import Act  # noqa: E402
+from agora.domain.doors import opened  # noqa: E402
+from agora.domain.repair import gate, patches  # noqa: E402
+from agora.domain.repair.diffs import diff_of  # noqa: E402
+from agora.domain.repair.edits import singles  # noqa: E402
+from agora.domain.repair.hunt import Hunt  # noqa: E402
+from agora.domain.repair.sandbox import Sandbox, choose_sandbox  # noqa: E402
+from agora.domain.repair.search import Search, search  # noqa: E402
+from agora.domain.repair.solutions import Instinct  # noqa: E402
+from agora.domain.repair.trials import TestRun, run_tests  # noqa: E402
+from agora.domain.repair.workspace import TestCommand, open_workspace, pristine  # noqa: E402
+from agora.domain.settings import load  # noqa: E402
+from benchmarks import library  # noqa: E402
 
 MODULE = "solution.py"
 TESTS = "test_visible.py"
@@ -110,7 +117,17 @@ def mend(bench: Bench, seed: int) -> Mended:
     )
 
 
-def _search(bench: Bench, before: TestRun, seed: int) -> Search:
+def looked(bench: Bench, instinct: Instinct, seed: int) -> Row:
+    """Search one program with a library; what it teaches counts where the gate accepts it."""
+    before = bench.tests(bench.tree)
+    if not before.failing:
+        return {"until_first": 0, "lesson": {}}
+    found = _search(bench, before, seed, instinct)
+    is_right = any(_is_accepted(bench, c.diff, before) for c in found.survivors)
+    return {"until_first": found.until_first, "lesson": found.lesson if is_right else {}}
+
+
+def _search(bench: Bench, before: TestRun, seed: int, instinct: Instinct | None = None) -> Search:
     limits = load({}).repair
     return search(
         bench.sandbox,
@@ -120,6 +137,7 @@ def _search(bench: Bench, before: TestRun, seed: int) -> Search:
         timeout_s=limits.timeout_s,
         candidates=limits.candidates,
         seed=seed,
+        instinct=instinct,
     )
 
 
@@ -211,14 +229,29 @@ def _share(claims: Iterator[bool]) -> float:
     return round(sum(found) / len(found), 4) if found else 0.0
 
 
+def _library(asked: argparse.Namespace, sandbox: Sandbox) -> Row:
+    def look(row: Row, instinct: Instinct, seed: int) -> Row:
+        with ExitStack() as stack, opened(Act(kind="run_tests", subject=row["task_id"])):
+            return looked(bench_of(stack, sandbox, row), instinct, seed)
+
+    programs = [row for row in rows(asked.data) if row["visible_detects"]]
+    return library.measure(programs, look, asked.orders, asked.seed, asked.state)
+
+
 def main() -> None:
     """Mend every program, tell of each, and print the figures on the last line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--library", action="store_true", help="measure the solution library")
+    parser.add_argument("--orders", type=int, default=5, help="random orders of the programs")
+    parser.add_argument("--state", type=Path, help="go on from this file, and keep results in it")
     asked = parser.parse_args()
     sandbox = choose_sandbox(load({}).sandbox, trust_workspace=False)
+    if asked.library:
+        print(json.dumps(_library(asked, sandbox)))
+        return
     mended = []
     for row in rows(asked.data):
         with ExitStack() as stack, opened(Act(kind="run_tests", subject=row["task_id"])):

@@ -121,7 +121,7 @@ def claiming(
 
 
 def _claim(state: Json, row: Row, model: Replay, is_liar: bool) -> float:
-    p, _ = standings.p_success(state, model.bidder, {row.domain: 1.0}, traits=row.traits)
+    p, _ = standings.p_success(state, model.bidder, {row.domain: 1.0}, ease=row.ease(state))
     return min(1.0, p + BOAST * is_liar)
 
 

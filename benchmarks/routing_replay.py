@@ -69,6 +69,10 @@ class Row:
         """Return the traits of its text."""
         return difficulty.traits(self.prompt, self.tokens_in)
 
+    def ease(self, state: Json) -> float:
+        """Return how easy its text makes it, in logits, as far as is known."""
+        return difficulty.ease(state["difficulty"], self.traits)
+
     def utility(self, model: Replay | None, price: float) -> float:
         """Return right − price × m$; 0 when nobody was asked."""
         if model is None:
@@ -176,7 +180,7 @@ class Market:
 
     def offers(self, state: Json, row: Row, terms: Mapping[str, Json] = NO_TERMS) -> list[Offer]:
         """Return all models' offers for a question; `terms` adds queues and claims, by model."""
-        ask = Ask({row.domain: 1.0}, self.stakes, traits=row.traits)
+        ask = Ask({row.domain: 1.0}, self.stakes, ease=row.ease(state))
         return [
             auction.offer(
                 state, model.name, model.name, ask, _terms(model, row, terms.get(model.name, {}))

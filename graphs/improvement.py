@@ -9,7 +9,9 @@
       |
     investigating  what fails, where, with which inputs
       |
-    improving <--. search; for all failures, then for one place after another -> END
+    improving <--. search and experts; for all failures, then for one place after another -> END
+      |  \\       |
+      |   convening  after two in vain a war room meets on the report -> improving
       |          |
     testing -----' the gate reads it; its tests fail before and pass after
       |    \\____ approved before, on another base ----.
@@ -24,6 +26,7 @@
 from langgraph.graph import START, StateGraph
 
 from nodes.approval import approval
+from nodes.convening import convening
 from nodes.deploying import deploying
 from nodes.detecting import detecting
 from nodes.improving import improving
@@ -37,10 +40,12 @@ graph = (
     .add_node("detecting", detecting)
     .add_node("investigating", investigating)
     .add_node("improving", improving)
+    .add_node("convening", convening)
     .add_node("testing", testing)
     .add_node("approval", approval)
     .add_node("deploying", deploying)
     .add_node("monitoring", monitoring)
     .add_edge(START, "detecting")
     .add_edge("investigating", "improving")
+    .add_edge("convening", "improving")
 )

@@ -59,6 +59,9 @@ OPEN = f"""
 WITH unflushed AS ({UNFLUSHED})
 UPDATE claims SET is_open = true FROM unflushed WHERE thread_id = %s AND token = %s
 """
+HAND_OVER = """
+UPDATE claims SET expires_at = clock_timestamp() WHERE thread_id = ANY(%s) AND is_open
+"""
 # FOR SHARE holds off a takeover until the fenced transaction has committed.
 FENCE = "SELECT FROM claims WHERE thread_id = %s AND token = %s FOR SHARE"
 ABANDONED = """
@@ -103,6 +106,11 @@ async def renew(connection: Rows, thread_id: str, token: int, lease: timedelta) 
 async def leave(connection: Rows, thread_id: str, token: int) -> None:
     """Let others in before the lease ends; the row stays until somebody has seen the checkpoint."""
     await connection.execute(OPEN, [thread_id, token])
+
+
+async def hand_over(connection: Rows, thread_ids: list[str]) -> None:
+    """End the leases of runs that have left: whoever looks next goes on with them."""
+    await connection.execute(HAND_OVER, [thread_ids])
 
 
 async def is_ours(connection: Rows, thread_id: str, token: int) -> bool:

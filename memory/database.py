@@ -78,12 +78,16 @@ class EmbeddedPostgres:
             # Its own lock is one file for all users of the machine: only the first may open it.
             PostgresServer._lock = InterProcessLock(self.folder.parent / "postgres.lock")
             # Left running: a cold start for each command would cost more than the command.
-            return get_server(self.folder, cleanup_mode=None)
+            server = get_server(self.folder, cleanup_mode=None)
+            known = server._postmaster_info
+            if known is None or not known.is_running():
+                server.start()  # what a process has once started it takes to be there for ever
+            return server
 
     async def stop(self) -> bool:
         """Stop the server if it runs."""
         if not (self.folder / "postmaster.pid").exists():
-            return False
+            return False  # nor is it started for that
         await asyncio.to_thread(lambda: self._server().stop())
         return True
 

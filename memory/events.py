@@ -15,6 +15,9 @@ ONCE = """
 INSERT INTO events (correlation_id, kind, body) SELECT %(id)s, %(kind)s, %(body)s
 WHERE NOT EXISTS (SELECT FROM events WHERE correlation_id = %(id)s AND kind = %(kind)s)
 """
+IS_TOLD = """
+SELECT FROM events WHERE correlation_id = %s AND kind = %s AND body->>'act' = %s LIMIT 1
+"""
 NOTE = f"""
 WITH unflushed AS ({UNFLUSHED})
 INSERT INTO events (correlation_id, kind, body, channel) SELECT %s, %s, %s, %s FROM unflushed
@@ -121,6 +124,12 @@ async def publish_once(connection: Rows, correlation_id: str, kind: str, body: A
     await connection.execute(LOCK, [f"{correlation_id} {kind}"])
     await connection.execute(ONCE, {"id": correlation_id, "kind": kind, "body": Jsonb(body)})
     connection.has_told = True
+
+
+async def is_told(connection: Rows, correlation_id: str, kind: str, act: str) -> bool:
+    """Return whether an act was told before; until this transaction ends nobody else tells it."""
+    await connection.execute(LOCK, [f"{act} {kind}"])
+    return (await connection.execute(IS_TOLD, [correlation_id, kind, act])).rowcount == 1
 
 
 async def note(

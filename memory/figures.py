@@ -51,8 +51,7 @@ SELECT (SELECT count(*) FROM approvals WHERE by <> 'policy')
          + (SELECT count(*) FROM rooms WHERE minutes->'ruling'->>'decided_by' = 'person')
          AS human_interventions,
        (SELECT count(*) FROM decisions WHERE body LIKE '%"verdict":"deny"%') AS denied,
-       (SELECT count(*) FROM changes WHERE status = 'reverted') AS reverted,
-       (SELECT count(*) FROM trials WHERE status = 'promoted') AS total_power
+       (SELECT count(*) FROM changes WHERE status = 'reverted') AS reverted
 """
 # What is known of a task is acquired when it ends, what is in the news when it was first seen.
 FRESHNESS = """

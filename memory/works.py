@@ -50,6 +50,7 @@ SELECT works.task_id, works.bidder, works.domain, works.answer, works.error, wor
 FROM works JOIN tasks ON tasks.id = works.task_id
 WHERE split_part(works.bidder, '@', 1) = %(expert)s AND works.is_right IS NOT NULL
   AND NOT tasks.body->'labels' ?| %(without)s
+  AND NOT coalesce(tasks.outcome->'labels', '[]') ?| ARRAY['injected', 'private']
   AND coalesce(tasks.body->>'workspace', '') = ''
 ORDER BY works.at DESC LIMIT %(most)s
 """

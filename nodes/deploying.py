@@ -20,6 +20,7 @@ async def deploying(state: ImprovementState) -> Command[Literal["testing", "__en
         # What was proved was proved on another base: the same diff is tested there again.
         await changing.rebase(str(state["change_id"]))
         return Command(update={"rebased": state.get("rebased", 0) + 1}, goto="testing")
+    await team.current().solving.learn(str(state["change_id"]))
     await team.current().registering.refresh(str(state["change_id"]))
     done = {"commit": commit, "status": "fixed", "message": f"committed as {commit[:12]}"}
     return Command(update=done, goto="__end__")

@@ -22,6 +22,7 @@ async def detecting(
     order = Improvement.read(state["task"] | {"id": case.get().id})
     fresh: Any = {"task": order.as_json(), "opportunity": None, "change_id": None, "commit": None}
     fresh |= {"attempts": 0, "rebased": 0, "tried": 0, "status": "", "message": ""}
+    fresh |= {"brief": None}
     if order.change is not None:
         return Command(update=fresh | {"change_id": order.change}, goto="approval")
     found = await team.current().repairing.detect(order)

@@ -3,16 +3,17 @@
 from typing import Annotated, Any
 
 from langgraph.graph.message import add_messages
+from pydantic import WithJsonSchema
 from typing_extensions import TypedDict  # Python 3.11's own gives servers no schema
 
-from agora.domain.contracts import Json
+from agora.domain.contracts import AgentTask, Improvement, Json
 from agora.domain.plans import merged
 
 
 class TaskInput(TypedDict, total=False):
     """What callers give: a task, or a conversation whose newest message is one."""
 
-    task: Json
+    task: Annotated[Json, WithJsonSchema(AgentTask.model_json_schema())]
     messages: Annotated[list[Any], add_messages]
 
 
@@ -74,7 +75,7 @@ class RoomState(RoomInput, total=False):
 class ImprovementInput(TypedDict, total=False):
     """What the improvement graph is asked: an `Improvement`."""
 
-    task: Json
+    task: Annotated[Json, WithJsonSchema(Improvement.model_json_schema())]
 
 
 class ImprovementState(ImprovementInput, total=False):
@@ -85,6 +86,7 @@ class ImprovementState(ImprovementInput, total=False):
     attempts: int  # improving: how often it has proposed
     rebased: int  # deploying: how often the base had moved
     tried: int  # improving: candidates so far
+    brief: str | None  # convening: what the war room ruled, "" where there was none
     commit: str | None  # deploying, monitoring
     status: str  # whoever ends the run: fixed, nothing_to_repair, not_found, rejected, reverted
     message: str  # one sentence beside it

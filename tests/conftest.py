@@ -16,6 +16,7 @@ from psycopg import sql
 import agora.team
 from agora.domain.settings import Settings, load
 from agora.team import Team, assemble
+from memory import extensions
 from memory.checkpoints import open_saver
 from memory.database import EmbeddedPostgres, migrate
 
@@ -33,6 +34,7 @@ def server() -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
+        extensions.offer(url, postgres.folder)
         _create(url, "template_agora", "template1")
         migrate(_named(url, "template_agora"))
         asyncio.run(_prepare_checkpoints(_named(url, "template_agora")))
@@ -58,6 +60,11 @@ def _create(url: str, name: str, template: str) -> None:
 @pytest.fixture
 def url(server: str) -> str:
     """A database of its own, with all tables."""
+    return database(server)
+
+
+def database(server: str) -> str:
+    """Return the URL of a new database with all tables."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     _create(server, name, "template_agora")
     return _named(server, name)

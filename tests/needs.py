@@ -8,13 +8,17 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+JAVASCRIPT = Path(__file__).parent.parent / ".venv" / "javascript"
 PROGRAMS = {
     "bubblewrap": "bwrap",
     "chromium": "chromium",
     "git": "git",
+    "javascript-sdk": str(JAVASCRIPT / "node_modules/@langchain/langgraph-sdk/package.json"),
+    "nodejs": "node",
     "redis-server": "redis-server",
 }
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
@@ -59,9 +63,11 @@ def missing(item: pytest.Item) -> Iterator[str]:
         for package in marker.args:
             if package not in PROGRAMS:
                 raise pytest.UsageError(f"{item.nodeid}: nobody knows how to add {package!r}")
-            if shutil.which(PROGRAMS[package]) is None:
+            if shutil.which(PROGRAMS[package]) is None and not Path(PROGRAMS[package]).is_file():
                 yield package
 
 
 def remedy(*packages: str) -> str:
+    if "javascript-sdk" in packages:
+        return "to add it: scripts/add_javascript"
     return f"to add it: sudo apt-get install {' '.join(packages)}"

@@ -16,7 +16,7 @@ import pytest
 from tests.reading import PACKAGES, ROOT
 
 UV = Path(sys.executable).with_name("uv")
-SHIPPED = ("prompts/**/*.md", "memory/migrations/*.sql", "config/**/*.*")
+SHIPPED = ("prompts/**/*.md", "memory/migrations/*.sql", "config/**/*.*", "web/*/*.*")
 HEAVY = {
     "cedarpy",
     "cryptography",

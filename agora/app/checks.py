@@ -23,6 +23,7 @@ from memory.database import address
 from memory.redis_streams import RedisStreams
 
 OK, MISSING, WRONG = "ok", "missing", "wrong"
+Kind = Callable[[Team], Awaitable[Iterable[Json]]]
 
 
 async def all_checks() -> list[Json]:
@@ -31,7 +32,7 @@ async def all_checks() -> list[Json]:
         load(os.environ)
     except AgoraError as error:
         return [_check("settings", WRONG, str(error), error.hint)]
-    kinds: list[Callable[[Team], Awaitable[Iterable[Json]]]] = [
+    kinds: list[Kind] = [
         _settings,
         _git,
         _database,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agora.app.reports import powers
 from agora.domain.contracts import Json
 from agora.team import Team
 from memory import changes, days, opportunities, trials
@@ -37,11 +38,12 @@ async def explain(team: Team) -> list[Said]:
         running = await trials.listed(connection, None)
         living = await opportunities.living(connection)
         waiting = await changes.waiting(connection)
+        good_for = await powers(team, connection)
     bidders, asked = await team.market.roster(), await team.acting.asked()
     models = await team.market.models()
     return [
         *_self(team, models),
-        *_active(team, running),
+        *_active(team, running, good_for),
         *_today(told, since),
         *_doubts(told, bidders, running, living, models),
         *_waiting(waiting, asked),
@@ -59,7 +61,7 @@ def _self(team: Team, models: Any) -> Iterator[Said]:
         yield Said("what I am", says, "settings ollama.host, openai.api_key")
 
 
-def _active(team: Team, running: list[Any]) -> Iterator[Said]:
+def _active(team: Team, running: list[Any], good_for: dict[str, str]) -> Iterator[Said]:
     governing = team.acting.policy
     rules = len(governing.policy.rules)
     folders = ", ".join(str(folder) for folder in governing.folders)
@@ -67,6 +69,8 @@ def _active(team: Team, running: list[Any]) -> Iterator[Said]:
     cap = team.settings.budget.day_usd
     limit = f"At most {cap:g} USD a day." if cap is not None else "No cap on the day's spending."
     yield Said("what is active, and why", limit, "setting budget.day_usd")
+    for name, said in good_for.items():
+        yield Said("what is active, and why", f"{name}: {said}.", f"capabilities {name}")
     for trial in running:
         if trial["status"] == "promoted":
             says = f"{trial['kind']} {trial['subject']}: its new version, because it won "

@@ -6,7 +6,7 @@ A job may be done again after a crash, and by two workers at once: what it does 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ from procrastinate.jobs import Status
 from psycopg_pool import AsyncConnectionPool
 
 from agora import team
-from agora.app import audits, learning
+from agora.app import audits, deciding, learning
 from agora.app.loops import cycle
+from agora.app.lost import announce_lost
 from agora.app.runs import Runs
 from agora.app.takeover import abandoned, take_over
 from agora.app.upkeep import tidy_if_due
 from agora.app.vigil import Vigil
+from agora.domain.errors import ClaimHeldError
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
 from agora.team.telemetry import told_of_job
@@ -77,6 +79,7 @@ async def later(name: str, lock: str, **arguments: Any) -> bool:
 
 async def take_over_abandoned(runs: Runs) -> None:
     """Put each thread in line whose holder has died: a long run must not hold up the others."""
+    await announce_lost(runs)
     for thread_id in await abandoned(runs.graphs):
         await later("go_on", f"go on with {thread_id}", thread_id=thread_id)
 
@@ -84,6 +87,18 @@ async def take_over_abandoned(runs: Runs) -> None:
 async def go_on(runs: Runs, thread_id: str) -> None:
     """Continue one thread; it is left alone if somebody has been quicker."""
     await take_over(runs.graphs, thread_id)
+
+
+async def heed_answers(runs: Runs) -> None:
+    """Put each change in line that a person has answered while nobody could go on."""
+    for change_id in await deciding.left_behind():
+        await later("answer", f"answer {change_id}", change_id=change_id)
+
+
+async def answer(runs: Runs, change_id: str) -> None:
+    """Go on with the run that has got its answer; it is left alone if somebody was quicker."""
+    with suppress(ClaimHeldError):
+        await deciding.go_on(runs, change_id)
 
 
 async def retry_stalled(runs: Runs) -> None:
@@ -166,8 +181,10 @@ async def alert_again(runs: Runs) -> None:
 
 
 job("go_on", go_on)
+job("answer", answer)
 job("loop_cycle", loop_cycle)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
+periodic("heed_answers", "* * * * * */5", heed_answers)
 periodic("retry_stalled", "* * * * * */5", retry_stalled)
 periodic("upkeep", "*/10 * * * *", tidy_if_due)
 periodic("audit", "23 5 * * *", audits.recur)

@@ -99,6 +99,8 @@ async def _expire(runs: Runs, row: Row) -> int:
 async def _repair(runs: Runs, row: Row) -> Json:
     """Begin a run for each opportunity that is free; return how each of them ended."""
     current, order = team.current(), Improvement.model_validate(row["task"])
+    if not await current.looping.has_work(row) and not await _is_fresh(row):
+        return {"runs": []}
     await current.repairing.open(order)
     ended: list[Json] = []
     while len(ended) < RUNS and await current.looping.has_work(row):
@@ -106,20 +108,28 @@ async def _repair(runs: Runs, row: Row) -> Json:
         if state["status"] == "nothing_to_repair":
             break  # another loop was quicker
         ended.append(state)
-    head = await asyncio.to_thread(commits.head, order.workspace)
-    if head != row["looked_at"] and not await current.looping.is_taken(row):
-        ended += await _look(runs, row, order.but(kinds=("failing_tests",)), head)
+    if await _is_fresh(row):
+        ended += await _look(runs, row, order.but(kinds=("failing_tests",)))
     return {"runs": ended}
 
 
-async def _look(runs: Runs, row: Row, order: Improvement, head: str) -> list[Json]:
+async def _is_fresh(row: Row) -> bool:
+    """Return whether the workspace is at a commit whose tests nobody has run or is repairing."""
+    head = await asyncio.to_thread(commits.head, row["workspace"])
+    return head != row["looked_at"] and not await team.current().looping.is_taken(row)
+
+
+async def _look(runs: Runs, row: Row, order: Improvement) -> list[Json]:
     """Run the tests of a commit that was not looked at, and repair what fails."""
     looping = team.current().looping
+    head = await asyncio.to_thread(commits.head, order.workspace)
     try:
         state = await _run(runs, row, order)
     except ClaimHeldError:
         return []
     await looping.looked(row, head)
+    if state["status"] == "nothing_to_repair":  # then there is time for what tools have in common
+        state = await _run(runs, row, order.but(kinds=("pattern",)))
     if state["status"] == "nothing_to_repair":
         return []
     await looping.add(row, 1)

@@ -1,10 +1,16 @@
 """Reports: figures from records, for the command line, the pages and metrics."""
 
+from datetime import UTC, datetime
+
 from agora.domain.contracts import Json
 from agora.domain.figures import ratio
+from agora.domain.phases import CAPABILITIES
 from agora.team import Team
-from memory import acts, answers, changes, news, opportunities, tasks
+from memory import acts, answers, benefits, changes, news, opportunities, tasks
 from memory import figures as tallies
+from memory.database import Rows
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def figures(team: Team) -> Json:
@@ -12,6 +18,7 @@ async def figures(team: Team) -> Json:
 
     `by_domain` and `by_tool` hold the same for each; what has no basis yet is None.
     """
+    await team.capabilities.refresh()
     async with team.database.transaction() as connection:
         by_status = await tasks.count(connection)
         spent = await acts.total(connection)
@@ -20,6 +27,7 @@ async def figures(team: Team) -> Json:
         domains = await tallies.tasks_by_domain(connection)
         tools = await tallies.calls_by_tool(connection)
         counted = await tallies.counts(connection)
+        counted["total_power"] = len(await powers(team, connection))
     told = {
         "tasks": sum(by_status.values()),
         "answered": by_status.get("answered", 0),
@@ -35,6 +43,14 @@ async def figures(team: Team) -> Json:
     told |= _own(ended, counted)
     by_domain = {row["name"]: _of_domain(row) for row in domains}
     return told | {"by_domain": by_domain, "by_tool": {row["name"]: _of_tool(row) for row in tools}}
+
+
+async def powers(team: Team, connection: Rows) -> dict[str, str]:
+    """Return the capabilities that act, and whose benefit shows: what each was good for."""
+    acting = [name for name in CAPABILITIES if team.capabilities.has(name)]
+    since = {name: team.capabilities.since(name) or EVER for name in acting}
+    told = {name: await benefits.shown(connection, name, since[name]) for name in acting}
+    return {name: said for name, said in told.items() if said}
 
 
 def _own(ended: Json, counted: Json) -> Json:

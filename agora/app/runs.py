@@ -91,13 +91,18 @@ class Runs:
 
     async def task_state(self, task_id: str) -> Json | None:
         """Return the last state of a task on its thread; None for one that nobody knows."""
+        async for state in self.task_states(task_id):
+            return state
+        return None
+
+    async def task_states(self, task_id: str) -> AsyncIterator[Json]:
+        """Yield the states of a task that are kept, newest first."""
         thread_id = await self.thread_of(task_id)
         if thread_id is None:
-            return None
+            return
         async for state in self.graphs["task"].aget_state_history(_config(thread_id)):
             if (state.values.get("task") or {}).get("id") == task_id:
-                return dict(state.values)
-        return None
+                yield dict(state.values)
 
     async def status(self, thread_id: str) -> Json:
         """Return what a thread has come to: done, waiting, failed or running."""

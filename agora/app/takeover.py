@@ -1,6 +1,8 @@
 """Finishing what killed runs have left; the checkpoint says what is left, not the claim."""
 
+import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -9,9 +11,9 @@ from langgraph.types import Command, StateSnapshot
 
 from agora import team
 from agora.domain.contracts import Json
-from agora.domain.errors import ClaimHeldError
+from agora.domain.errors import ClaimHeldError, ClaimLostError
 from agora.team.escalating import PERMIT
-from memory import claims
+from memory import claims, served
 from memory.database import Row, Rows
 
 log = structlog.get_logger(__name__)
@@ -34,8 +36,20 @@ def is_waiting(state: StateSnapshot) -> bool:
 
 
 def has_failed(state: StateSnapshot) -> bool:
-    """Return whether a stage has raised: whoever resumes the thread tries it again."""
-    return any(task.error for task in state.tasks)
+    """Return whether a stage has raised: whoever resumes the thread tries it again.
+
+    Having to give way to another run is no failure of the thread.
+    """
+    return any(task.error and not _gave_way(task.error) for task in state.tasks)
+
+
+def goes_on(state: StateSnapshot) -> bool:
+    """Return whether something is left to do for which nobody has to be asked."""
+    return bool(state.tasks) and not has_failed(state) and not is_waiting(state)
+
+
+def _gave_way(error: object) -> bool:
+    return str(error).startswith(("ClaimLostError(", "ClaimHeldError("))
 
 
 def resumption(state: StateSnapshot, decision: Json) -> Any:
@@ -135,18 +149,61 @@ async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
     config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
     state = await graph.aget_state(config)
     start = await _start(row, state, is_asked_for)
-    if start is ENDED:
+    if start is ENDED or (not is_asked_for and await _is_cancelled(row, state)):
         async with team.current().database.transaction() as connection:
+            await _settle(connection, graph, row["thread_id"], state)
             await claims.forget(connection, row["thread_id"], row["token"])
         return False
     try:
         await graph.ainvoke(start, config, durability="sync")
-    except ClaimHeldError:
-        return False  # another worker was quicker
+    except (ClaimHeldError, ClaimLostError):
+        return False  # another worker was quicker, or will be
     except Exception as error:
         # Whatever one run dies of, the next must be continued; its checkpoint has the error.
         log.warning("taken over, and failed", thread=row["thread_id"], error=str(error))
+    await settle(graph, row["thread_id"])
     return True
+
+
+async def settle(graph: Graph, thread_id: str) -> None:
+    """Tell whoever asked for a run over the LangGraph protocol how it has ended."""
+    state = await graph.aget_state({"configurable": {"thread_id": thread_id}})
+    async with team.current().database.transaction() as connection:
+        await _settle(connection, graph, thread_id, state)
+
+
+async def _settle(connection: Rows, graph: Graph, thread_id: str, state: StateSnapshot) -> None:
+    run, thread = _told(state)
+    error = next((str(task.error) for task in state.tasks if task.error), None)
+    plain = json.loads(json.dumps(output_of(graph, state), default=_as_json))
+    lease = timedelta(seconds=team.current().settings.stage.lease_s)
+    await served.settle(connection, thread_id, run, thread, plain, error, lease)
+
+
+def output_of(graph: Graph, state: StateSnapshot) -> Json:
+    """Return what a caller gets of a run that goes no further: its output, or what it asks."""
+    if is_waiting(state):
+        return {"__interrupt__": [{"value": one.value, "id": one.id} for one in state.interrupts]}
+    return {name: state.values[name] for name in graph.output_channels if name in state.values}
+
+
+def _told(state: StateSnapshot) -> tuple[str, str]:
+    """Return in Aegra's words what a run, and its thread, have come to."""
+    if has_failed(state):
+        return "error", "error"
+    return ("interrupted", "interrupted") if is_waiting(state) else ("success", "idle")
+
+
+def _as_json(value: Any) -> Any:
+    return value.model_dump() if hasattr(value, "model_dump") else str(value)
+
+
+async def _is_cancelled(row: Row, state: StateSnapshot) -> bool:
+    """Return whether whoever asked for the run has taken that back, and nothing waits for him."""
+    if row["input"] is not None or is_waiting(state):
+        return False
+    async with team.current().database.transaction() as connection:
+        return await served.last_status(connection, row["thread_id"]) == "interrupted"
 
 
 ENDED = object()

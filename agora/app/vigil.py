@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from psycopg import Error
+from psycopg.errors import DiskFull
 from psycopg_pool import PoolTimeout
 
 from agora.app import activation, making_room
@@ -17,7 +17,7 @@ from agora.app.runs import Runs
 from agora.app.takeover import abandoned, failed_by_database, take_over
 from agora.domain.errors import AgoraError
 from agora.domain.healing import Signal
-from agora.domain.health import MISSED
+from agora.domain.health import MISSED, Check
 from agora.team import Team
 from agora.team.detecting import Detecting
 from agora.team.healing import Healing, Incident, Remedy
@@ -54,7 +54,10 @@ class Vigil:
         every = remedies.all() | {
             "resume_runs": Remedy("runs go on that it has cut", partial(resume, runs)),
             "take_over": Remedy("its work is done by others", partial(relieve, team, runs)),
-            "make_room": Remedy("what is over goes", partial(making_room.make, team, runs)),
+            "make_room": Remedy("what is over goes", partial(make_room, team, runs)),
+            "restart_pool": Remedy(
+                "connections are made anew", remedies.restart_pool, partial(resume, runs)
+            ),
         }
         detecting = Detecting(
             team.database,
@@ -82,13 +85,23 @@ class Vigil:
 
     async def round(self) -> list[Incident]:
         """Look once, and do what follows; return the incidents that have begun or ended."""
-        monitoring, self._rounds = self.team.monitoring, self._rounds + 1
-        with suppress(*AWAY):
-            await self.team.capabilities.read()
-        own = await monitoring.own()
+        own, self._rounds = await self.team.monitoring.own(), self._rounds + 1
         signals = self.detecting.own(own)
+        if said := await self._is_away():
+            signals.append(Signal("database_gone", "postgresql", True, said))
+            heals = self.team.capabilities.has("healing")
+            return await self.healing.treat(signals, heals=heals, is_away=True)
+        try:
+            return await self._look(own, signals)
+        except AWAY as error:  # it has gone while it was asked: the next look tells
+            log.warning("a look was cut short", error=str(error))
+            return []
+
+    async def _look(self, own: list[Check], signals: list[Signal]) -> list[Incident]:
+        monitoring = self.team.monitoring
+        await self.team.capabilities.read()
         shared = await monitoring.shared() if await self._holds() else []
-        signals += await self._of(shared) if shared else []
+        signals += await self.detecting.shared(shared) if shared else []
         signals += await self._kept([*own, *shared], signals)
         heals = self.team.capabilities.has("healing")
         changed = await self.healing.treat(signals, heals=heals)
@@ -96,35 +109,37 @@ class Vigil:
             await self._probe()
         await making_room.reserve(self.team)
         if shared:
-            with suppress(*AWAY):
-                await activation.compare(self.team)
+            await activation.compare(self.team)
         if self._rounds % ROUNDS_A_DAY == 0:
             await monitoring.prune()
         return changed
 
-    async def _of(self, shared: list[Any]) -> list[Signal]:
+    async def _is_away(self) -> str:
+        """Return why the database cannot be asked; "" where it can."""
+        patience_s = self.team.settings.health.probe_s
         try:
-            return await self.detecting.shared(shared)
+            async with asyncio.timeout(patience_s):
+                async with self.team.database.autocommit() as connection:
+                    await connection.execute("SELECT 1")
+        except TimeoutError:
+            return f"no answer within {patience_s:g} s"
         except AWAY as error:
-            said = " ".join(str(error).split())
-            return [Signal("database_gone", "postgresql", True, said)]
+            return " ".join(str(error).split())
+        return ""
 
     async def _holds(self) -> bool:
-        """Return whether this process looks after what all share; without a database each does."""
+        """Return whether this process looks after what all share."""
         lease = timedelta(seconds=MISSED * self.team.settings.health.every_s)
-        try:
-            async with self.team.database.autocommit() as connection:
-                held = await cursors.hold(connection, GROUP, self.holder, Cursor(), lease)
-            return held is not None
-        except AWAY:
-            return True
+        async with self.team.database.autocommit() as connection:
+            held = await cursors.hold(connection, GROUP, self.holder, Cursor(), lease)
+        return held is not None
 
-    async def _kept(self, checks: list[Any], before: list[Signal]) -> list[Signal]:
+    async def _kept(self, checks: list[Check], before: list[Signal]) -> list[Signal]:
         """Write the beats down; return what that shows: a full database, lost processes."""
         try:
             await self.team.monitoring.keep(checks)
             known = await self.team.monitoring.known()
-        except AWAY as error:
+        except DiskFull as error:
             return [self.detecting.full(error)]
         if any(one.kind == "clock_jumped" and one.is_bad for one in before):
             return [self.detecting.full(None)]  # by this clock no age is true
@@ -151,11 +166,16 @@ class Vigil:
 
 
 async def resume(runs: Runs, _: str) -> str:
-    """Go on with the runs that a restart of the database has cut."""
+    """Go on with the runs that a database has cut that was away, restarted or full."""
     threads = await failed_by_database(runs.graphs)
     for thread_id in threads:
         await take_over(runs.graphs, thread_id, is_asked_for=True)
     return f"{len(threads)} runs go on"
+
+
+async def make_room(team: Team, runs: Runs, subject: str) -> str:
+    """Let go what is over, then go on with the runs that could not be written down."""
+    return f"{await making_room.make(team, runs, subject)}; {await resume(runs, subject)}"
 
 
 async def relieve(team: Team, runs: Runs, process: str) -> str:

@@ -88,7 +88,7 @@ class Ask:
     deadline_s: float | None = None
     now_s: float | None = None
     may_probe: bool = True  # not where the task is urgent, or has side effects
-    traits: Mapping[str, float] | None = None  # of its text, see difficulty
+    ease: float = 0.0  # of its text, see difficulty
     is_again: bool = False  # somebody has failed at it
 
 
@@ -99,7 +99,7 @@ def offer(
     name = f"{expert}@{model}" if model else expert
     tokens = standings.expected_tokens(state, name, ask.mix)
     service_s = standings.expected_latency(state, name, tokens, terms.service_s(tokens))
-    q, n = standings.p_success(state, name, ask.mix, overlap, ask.traits)
+    q, n = standings.p_success(state, name, ask.mix, overlap, ask.ease)
     p = terms.claimed_p
     if p is None or not standings.is_believed(state, name):
         p = standings.optimism(q, n, standings.exploration(state, name))

@@ -6,7 +6,6 @@ on one model share its server.
 
 from collections.abc import Mapping
 from math import exp, log
-from statistics import median
 from typing import Any, Literal
 
 from agora.domain.contracts import Json
@@ -27,6 +26,8 @@ OPEN_AFTER = 3
 """Faults in a row that open the breaker; one that only a person can mend opens it at once."""
 REST_S, LONGEST_REST_S = 30.0, 960.0
 """Seconds until an open breaker lets one call try, doubled with each further fault, up to …"""
+ANSWERS, MUCH = 12, 0.45
+"""A model lies whose last so many answers are right less often than usual by so much."""
 LEAST_HEALTH = 0.01
 NEW: Json = {
     "recent": [],
@@ -36,6 +37,8 @@ NEW: Json = {
     "fault": "",
     "fault_at_s": None,
     "is_final": False,
+    "rights": [],  # of its last judged answers, whichever expert gave them
+    "usual_right": None,
     "weight": 1.0,  # what healing leaves of its health
     "held": "",  # why healing holds its breaker open
 }
@@ -55,6 +58,7 @@ def step(server: Json | None, event: Mapping[str, Any]) -> Json:
         said = {"fault": fault, "fault_at_s": event.get("at_s"), "row": server["row"] + 1}
         return server | said | {"faults": faults, "is_final": bool(event.get("opens_breaker"))}
     answered = server | {"faults": faults, "row": 0, "fault": "", "is_final": False}
+    answered |= _judged(server, event.get("right"))
     pace = event.get("latency_s", 0.0) / (START_TOKENS + event.get("tokens_out", 0))
     return _paced(answered, pace) if pace > 0 else answered
 
@@ -62,6 +66,23 @@ def step(server: Json | None, event: Mapping[str, Any]) -> Json:
 def weighed(server: Json | None, event: Mapping[str, Any]) -> Json:
     """Return a server whose share of the bids healing has changed: `weight` in (0, 1], `held`."""
     return (server or NEW) | {"weight": event["weight"], "held": event["held"]}
+
+
+def _judged(server: Json, right: bool | None) -> Json:
+    """Return what a judged answer changes: the last ones, and the share that is usual."""
+    if right is None:
+        return {}
+    known, usual = server.get("rights", []), server.get("usual_right")
+    rate = USUAL_RATE if usual is not None and len(known) >= ANSWERS else 1 / (len(known) + 1)
+    usual = float(right) if usual is None else usual + rate * (right - usual)
+    return {"rights": [*known, int(right)][-ANSWERS:], "usual_right": usual}
+
+
+def is_lying(server: Json | None) -> bool:
+    """Return whether far fewer of a model's answers are right than usual, over all its experts."""
+    known = (server or NEW).get("rights", [])
+    usual = (server or NEW).get("usual_right") or 0.0
+    return len(known) == ANSWERS and sum(known) / ANSWERS < usual - MUCH
 
 
 def is_slow(server: Json | None) -> bool:
@@ -82,7 +103,7 @@ def latency_s(server: Json | None, tokens: float, declared_s: float) -> float:
     """Return the seconds of a call for so many tokens: as seen of late, else as declared."""
     if not server or not server["recent"]:
         return declared_s
-    return float(median(server["recent"]) * (START_TOKENS + tokens))
+    return _middle(server["recent"]) * (START_TOKENS + tokens)
 
 
 def health(server: Json | None) -> float:
@@ -100,7 +121,12 @@ def health(server: Json | None) -> float:
 def _ease(server: Json) -> float:
     if len(server["recent"]) < RECENT:
         return 1.0
-    return float(min(1.0, TOLERANCE * server["usual"] / median(server["recent"])))
+    return float(min(1.0, TOLERANCE * server["usual"] / _middle(server["recent"])))
+
+
+def _middle(paces: list[float]) -> float:
+    ordered, half = sorted(paces), len(paces) // 2
+    return float(ordered[half] + ordered[-half - 1]) / 2
 
 
 def breaker(server: Json | None, now_s: float | None = None) -> Breaker:

@@ -209,6 +209,9 @@ class Opportunity(Contract):
         "alarm",
         "prompt",
         "incident",
+        "goal",
+        "pattern",
+        "improver",
     ]
     subject: str
     priority: Literal["high", "medium", "low"] = "medium"
@@ -368,4 +371,6 @@ class Improvement(Contract):
     timeout_s: float | None = Field(default=None, gt=0)
     trust_workspace: bool = False
     seed: int = 0
+    private: bool = False  # no model outside of this machine sees the sources
+    goal: str | None = Field(default=None, min_length=1, max_length=4_000)  # for the Meta-Architect
     change: str | None = None  # one that is proved already, and only waits for a person

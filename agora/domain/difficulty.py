@@ -1,7 +1,6 @@
-"""How hard a task is for everybody, by its domain and the look of its text, for all bidders alike.
+"""How hard a task is for everybody, from the look of its text: one small model for all bidders.
 
-Of a domain: how much more than its own mean each bidder is right there. Of a text: a logistic
-regression on a few traits with the table's estimate as offset, learned one outcome at
+A logistic regression on a few traits with the table's estimate as offset, learned one outcome at
 a time (AdaGrad: Duchi et al., JMLR 12, 2011). One model for each bidder would add independent
 errors, and an auction picks the largest of them: the winner's curse (Thaler 1988).
 """
@@ -17,9 +16,7 @@ RELATION = re.compile(
     r"average|total|more|less|than|if|not|except|only)\b|%|\d/\d"
 )
 RATE, DECAY = 0.1, 0.001
-SHRINK = 30.0
-"""Outcomes that a domain's usual ease, none, is worth."""
-NEW: Json = {"weights": {}, "squares": {}, "domains": {}}
+NEW: Json = {"weights": {}, "squares": {}}
 
 Traits = Mapping[str, float]
 
@@ -40,28 +37,15 @@ def traits(text: str, tokens: float | None = None) -> dict[str, float]:
     }
 
 
-def domain_ease(model: Json, domain: str) -> float:
-    """Return how much likelier than elsewhere bidders are to be right in a domain."""
-    surplus, outcomes = model.get("domains", {}).get(domain, (0.0, 0))
-    return float(surplus / (outcomes + SHRINK))
-
-
-def counted(model: Json, domain: str, surplus: float) -> Json:
-    """Return the model after one outcome that is so much more than its bidder's mean."""
-    known = model.get("domains", {})
-    total, outcomes = known.get(domain, (0.0, 0))
-    return model | {"domains": known | {domain: [total + surplus, outcomes + 1]}}
-
-
 def ease(model: Json, of: Traits) -> float:
     """Return how much easier a task is than its domain's mean, in logits."""
     weights = model["weights"]
     return float(sum(weights.get(name, 0.0) * value for name, value in of.items()))
 
 
-def adjusted(p: float, model: Json, of: Traits) -> float:
+def adjusted(p: float, ease: float) -> float:
     """Return a chance of success, half from the table and half from the table and the text."""
-    return (p + _shifted(p, ease(model, of))) / 2
+    return (p + _shifted(p, ease)) / 2
 
 
 def step(model: Json, of: Traits, predicted: float, right: bool) -> Json:
@@ -72,7 +56,7 @@ def step(model: Json, of: Traits, predicted: float, right: bool) -> Json:
         slope = error * value - DECAY * weights.get(name, 0.0)
         squares[name] = squares.get(name, 0.0) + slope * slope
         weights[name] = weights.get(name, 0.0) + RATE * slope / sqrt(squares[name] + 1)
-    return model | {"weights": weights, "squares": squares}
+    return {"weights": weights, "squares": squares}
 
 
 def _shifted(p: float, logits: float) -> float:

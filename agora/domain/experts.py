@@ -154,7 +154,8 @@ def _admits(pattern: str, model: Model) -> bool:
     return fnmatchcase(model.name, pattern)
 
 
-def overlap(domains: Iterable[str], task_domain: str) -> float:
+@lru_cache(maxsize=10_000)
+def overlap(domains: tuple[str, ...], task_domain: str) -> float:
     """Return how far an expert's domains cover the task's, in [0, 1]."""
     declared = {domain.casefold() for domain in domains}
     if task_domain.casefold() in declared:

@@ -11,7 +11,8 @@ FORMULAS = {
     "knowledge_freshness_s": "median seconds from the acquisition of an answer, a memory or a "
     "piece of news to the moment when it could first be recalled",
     "safety_incidents": "acts that a policy stopped + changes taken back after an alarm",
-    "total_power": "what is in force with a proven benefit: trials won and not taken back",
+    "total_power": "capabilities that act and whose benefit records show: answers served again, "
+    "incidents healed, meetings that answered, trials won",
 }
 """By name; a figure is null, and is spoken of as nothing to count yet, until its basis exists."""
 

@@ -132,12 +132,16 @@ def most_spent(model: Model, sent: int, answer_tokens: int) -> Spent:
 
 
 def estimated(model: Model, sent: int, received: int) -> Spent:
-    """Return what a call has used up of which the server gave no count, rather too much.
+    """Return what a call has used up of which the server gave no count, rather too much."""
+    return model.spent(roomy(sent), received, is_estimate=True)
 
-    The prompt is taken as estimated and a third more: code and most languages have fewer bytes a
-    token than the four of the estimate.
+
+def roomy(sent: int) -> int:
+    """Return the tokens that a prompt may really have which is estimated at so many: a third more.
+
+    Code and most languages have fewer bytes a token than the four of the estimate.
     """
-    return model.spent(ceil(sent * 4 / 3), received, is_estimate=True)
+    return ceil(sent * 4 / 3)
 
 
 @dataclass(frozen=True)

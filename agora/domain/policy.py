@@ -178,17 +178,18 @@ def _context(subject: str, actor: str, cost_usd: float, facts: Json) -> Json:
         "subject": subject,
         "expert": actor.partition("@")[0],
         "cost_usd": {"__extn": {"fn": "decimal", "arg": str(cost)}},
-        "is_private": _is(facts, "private"),
-        "is_untrusted": _is(facts, "untrusted"),
+        # What a tool reads that is private goes out with the same call; what is not to be trusted
+        # comes in only after it.
+        "is_private": _is(facts, "private", "labels", "tags"),
+        "is_untrusted": _is(facts, "untrusted", "labels"),
         "sends": bool(facts.get("sends")) or _names(facts, "tags", "sends"),
     }
     return known | facts | certain
 
 
-def _is(facts: Json, word: str) -> bool:
+def _is(facts: Json, word: str, *places: str) -> bool:
     """Return whether the run, or the tool that it wants to call, has such text before it."""
-    said = bool(facts.get(f"is_{word}"))
-    return said or _names(facts, "labels", word) or _names(facts, "tags", word)
+    return bool(facts.get(f"is_{word}")) or any(_names(facts, place, word) for place in places)
 
 
 def _names(facts: Json, key: str, word: str) -> bool:

@@ -168,6 +168,9 @@ class RepairSettings(_Section):
     executions: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     candidates: int = Field(ge=1)
+    proposers: int = Field(ge=0, le=5)
+    improver_below: float = Field(ge=0, le=1)
+    improver_attempts: int = Field(ge=1)
     slow_s: float = Field(gt=0)
     watch_h: float = Field(gt=0)
     approval_h: float = Field(gt=0)
@@ -311,6 +314,22 @@ class PolicySettings(_Section):
     rates: tuple[RateSettings, ...] = ()
 
 
+class ServeSettings(_Section):
+    """Where the server listens, who may come in, and how long it may take to stop, in seconds.
+
+    `origins` are sites whose pages may call it, such as LangGraph Studio's; `trace_url` is where
+    the trace of a task is shown.
+    """
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    token: SecretStr | None = None
+    origins: tuple[str, ...]
+    drain_s: float = Field(ge=0)
+    trace_url: str | None = Field(default=None, pattern="^https?://")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 class CapabilitySettings(_Section):
     """What may be there beside the core; one that is off does nothing, whatever its phase."""
 
@@ -374,6 +393,7 @@ class Settings(_Section):
     policy: PolicySettings
     health: HealthSettings
     capabilities: CapabilitySettings
+    serve: ServeSettings
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -383,7 +403,7 @@ class Settings(_Section):
         told = (self.alerts.webhook_url, self.alerts.smtp_url)
         servers = self.tools.mcp.values()
         carried = (one for each in servers for one in (*each.headers.values(), *each.env.values()))
-        given = (*urls, self.openai.api_key, *plugged, *told, *carried)
+        given = (*urls, self.openai.api_key, self.serve.token, *plugged, *told, *carried)
         return tuple(secret.get_secret_value() for secret in given if secret)
 
     def key_of(self, vendor: str) -> SecretStr | None:

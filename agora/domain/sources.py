@@ -18,6 +18,7 @@ OWN_NAMES = {
     "OPENAI_BASE_URL": "openai.base_url",
     "AGORA_HOME": "home",
     "CHROMA_URL": "memory.chroma_url",
+    "AGORA_TOKEN": "serve.token",
 }
 PREFIX = "AGORA_"
 

@@ -7,7 +7,6 @@ opens_breaker, at_s (when, in seconds).
 """
 
 from collections.abc import Mapping
-from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -26,9 +25,9 @@ SOUND = 0.9
 """Health from which a server needs no probes: with less it may lose all tasks for good."""
 GRADED_TASKS = 50
 """So many graded outcomes of a bidder make hope needless."""
-HOPE = 1.5
-"""Standard errors that whoever was not graded is thought better than the mean says."""
-NEW: Json = table.NEW | {"graded": 0, "last_task": 0} | drift.NEW | credit.NEW
+EXPLORING_TASKS = 1000
+"""After so many tasks in which a bidder has been known there is less hope."""
+NEW: Json = table.NEW | {"graded": 0, "since": 0, "last_task": 0} | drift.NEW | credit.NEW
 
 
 def empty() -> Json:
@@ -44,8 +43,10 @@ def step(state: Json, event: Event) -> Json:
         return weighed(state, event)
     name, tasks = event["bidder"], state["tasks"] + (not event.get("is_graded"))
     record, server = _record(state, name), breakers.server_of(name)
+    if name not in state["bidders"]:
+        record = record | {"since": tasks}
     if event.get("right") is not None:
-        record = _judged(record, event, state["difficulty"])
+        record = _judged(record, event, tasks)
     return {
         "tasks": tasks,
         "bidders": state["bidders"] | {name: record | {"last_task": tasks}},
@@ -68,7 +69,7 @@ def ailing(state: Json, model: str) -> Json:
     return {
         "is_slow": breakers.is_slow(known),
         "is_failing": bool(known and breakers.has_tripped(known | {"held": ""})),
-        "is_fallen": any(tally(state, name)[2] for name in ours),
+        "is_fallen": breakers.is_lying(known) or any(tally(state, name)[2] for name in ours),
     }
 
 
@@ -89,28 +90,24 @@ def _server(state: Json, bidder: str) -> Json | None:
     return found
 
 
-def _judged(record: Json, event: Event, model: Json) -> Json:
+def _judged(record: Json, event: Event, tasks: int) -> Json:
     outcome = (event["domain"], bool(event["right"]), event.get("tokens_out", 0))
-    ease = partial(difficulty.domain_ease, model)
-    here = ease(event["domain"])
-    surprise = drift.surprise(record, *outcome[:2], here)
-    counted = table.counted(record, *outcome, here)
+    surprise = drift.surprise(record, *outcome[:2])
+    counted = table.counted(record, *outcome)
     if event.get("is_graded"):
         return counted | {"graded": record["graded"] + 1}
-    watched = drift.watched(credit.settled(counted, event), surprise, outcome, ease)
-    return watched if watched["is_fallen"] == record["is_fallen"] else watched | {"graded": 0}
+    watched = drift.watched(credit.settled(counted, event), surprise, outcome)
+    if watched["is_fallen"] == record["is_fallen"]:
+        return watched
+    return watched | {"graded": 0, "since": tasks}
 
 
 def _learned(state: Json, event: Event) -> Json:
     model: Json = state["difficulty"]
-    if event.get("right") is None:
+    if event.get("right") is None or not event.get("traits"):
         return model
-    bidder, domain, right = event["bidder"], event["domain"], event["right"]
-    predicted, _ = p_success(state, bidder, {domain: 1.0})
-    model = difficulty.counted(model, domain, right - table.own_mean(_record(state, bidder)))
-    if not event.get("traits"):
-        return model
-    return difficulty.step(model, event["traits"], predicted, right)
+    predicted, _ = p_success(state, event["bidder"], {event["domain"]: 1.0})
+    return difficulty.step(model, event["traits"], predicted, event["right"])
 
 
 def tally(state: Json, bidder: str) -> tuple[int, int, bool]:
@@ -127,17 +124,15 @@ def p_success(
     bidder: str,
     mix: table.Mix,
     overlap: float = 0.5,
-    traits: difficulty.Traits | None = None,
+    ease: float = 0.0,
 ) -> tuple[float, float]:
     """Return (posterior mean of success, how many tasks it rests on) for a mix of domains.
 
-    `overlap` of the bidder's domains with the task's is in [0, 1]; `traits` of the text make the
-    task harder or easier for all bidders alike. A built-in expert has no `@` in its name.
+    `overlap` of the bidder's domains with the task's is in [0, 1]; `ease` of the text, in logits,
+    makes the task easier for all bidders alike. A built-in expert has no `@` in its name.
     """
-    model = state["difficulty"]
-    eases = {domain: difficulty.domain_ease(model, domain) for domain in mix}
-    q, n = table.success(_record(state, bidder), mix, overlap, "@" not in bidder, eases)
-    return (difficulty.adjusted(q, model, traits) if traits else q), n
+    q, n = table.success(_record(state, bidder), mix, overlap, "@" not in bidder)
+    return (difficulty.adjusted(q, ease) if ease else q), n
 
 
 def optimism(q: float, n: float, exploration: float) -> float:
@@ -149,12 +144,15 @@ def optimism(q: float, n: float, exploration: float) -> float:
 
 
 def exploration(state: Json, bidder: str) -> float:
-    """Return how many standard errors of hope a bidder gets.
+    """Return how many standard errors of hope a bidder gets: 1.5 while it is new, later .5.
 
     None after grading, nor after a fall, when probes take its place.
     """
     record = _record(state, bidder)
-    return 0.0 if record["graded"] >= GRADED_TASKS or record["is_fallen"] else HOPE
+    if record["graded"] >= GRADED_TASKS or record["is_fallen"]:
+        return 0.0
+    is_new = bidder not in state["bidders"] or state["tasks"] - record["since"] < EXPLORING_TASKS
+    return 1.5 if is_new else 0.5
 
 
 def expected_tokens(state: Json, bidder: str, mix: table.Mix, default: float = 200.0) -> float:

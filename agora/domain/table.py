@@ -1,37 +1,30 @@
 """One bidder's row of the table of domains: how often it was right, and at what length.
 
-Each cell is shrunk to what the bidder's own mean and the ease of the domain, which is that of all
-bidders, let one expect: Efron and Morris, "Data analysis using Stein's estimator and its
-generalizations", JASA 70, 1975. Independent cells waste hundreds of tasks.
+Each cell is shrunk to the bidder's own mean: Efron and Morris, "Data analysis using Stein's
+estimator and its generalizations", JASA 70, 1975. Independent cells waste hundreds of tasks.
 """
 
 from collections.abc import Mapping
 
 from agora.domain.contracts import Json
 
-PRIOR_P, PRIOR_TASKS = 0.6, 3.0
+PRIOR_P, PRIOR_TASKS = 0.6, 2.0
 """What is thought of a bidder of which nothing is known, and how many tasks that is worth."""
 SHRINK, SHRINK_TOKENS = 30.0, 8.0
-"""Tasks that is worth in a cell what is expected there: of success, of tokens."""
-SCATTER = 270.0
-"""Tasks whose chance alone would scatter means as much as bidders scatter from domain to domain."""
+"""Tasks that a bidder's own mean is worth in a cell: of success, of tokens."""
 BUILT_IN_FLOOR = 0.01
 """Chance that a built-in expert is right outside of its domain."""
 BLANK: Json = {"right": 0, "wrong": 0, "tokens": 0}
-NEW: Json = BLANK | {"cells": {}, "ease": 0.0}
+NEW: Json = BLANK | {"cells": {}}
 
 Mix = Mapping[str, float]
-NO_EASE: Mix = {}
 
 
-def counted(row: Json, domain: str, right: bool, tokens: int, ease: float = 0.0) -> Json:
-    """Return a row after one more outcome in a domain that has this ease for all bidders.
-
-    A row has `right`, `wrong`, `tokens`, `cells`, and the sum of such eases in `ease`.
-    """
+def counted(row: Json, domain: str, right: bool, tokens: int) -> Json:
+    """Return a row (`right`, `wrong`, `tokens`, `cells`) after one more outcome."""
     cell = row["cells"].get(domain, BLANK)
     cells = row["cells"] | {domain: _plus(cell, right, tokens)}
-    return row | _plus(row, right, tokens) | {"cells": cells, "ease": row["ease"] + ease}
+    return row | _plus(row, right, tokens) | {"cells": cells}
 
 
 def turned(row: Json, domain: str, right: bool) -> Json:
@@ -60,20 +53,17 @@ def tasks(counts: Json) -> int:
 
 
 def own_mean(row: Json) -> float:
-    """Return a bidder's success in a domain of usual ease, drawn a little to the prior."""
-    right = row["right"] - row["ease"] + PRIOR_P * PRIOR_TASKS
-    return _chance(right / (tasks(row) + PRIOR_TASKS))
+    """Return a bidder's success over all domains, drawn a little to the prior."""
+    return float((row["right"] + PRIOR_P * PRIOR_TASKS) / (tasks(row) + PRIOR_TASKS))
 
 
-def cell_mean(row: Json, domain: str, expected: float, shrink: float = SHRINK) -> float:
-    """Return a bidder's success in one domain, where `expected` is worth `shrink` tasks."""
+def cell_mean(row: Json, domain: str, own: float, shrink: float = SHRINK) -> float:
+    """Return a bidder's success in one domain, where `own` is worth `shrink` tasks."""
     cell = row["cells"].get(domain, BLANK)
-    return float((cell["right"] + shrink * expected) / (tasks(cell) + shrink))
+    return float((cell["right"] + shrink * own) / (tasks(cell) + shrink))
 
 
-def success(
-    row: Json, mix: Mix, overlap: float, is_built_in: bool, eases: Mix = NO_EASE
-) -> tuple[float, float]:
+def success(row: Json, mix: Mix, overlap: float, is_built_in: bool) -> tuple[float, float]:
     """Return (chance of success, how many tasks it rests on) in a mix of domains.
 
     A declared domain (`overlap` 1 rather than 0) moves what is thought without outcomes in it by
@@ -81,24 +71,18 @@ def success(
     """
     own = own_mean(row)
     if is_built_in:
-        own, eases = max(BUILT_IN_FLOOR, own * overlap), NO_EASE
+        own = max(BUILT_IN_FLOOR, own * overlap)
     else:
         own += (overlap - 0.5) * 0.8 * own * (1 - own)
-    q = variance = 0.0
-    for domain, weight in mix.items():
-        q += weight * cell_mean(row, domain, _chance(own + eases.get(domain, 0.0)))
-        variance += weight * _variance(row, domain)
+    q = sum(weight * cell_mean(row, domain, own) for domain, weight in mix.items())
+    variance = sum(weight * _variance(row, domain) for domain, weight in mix.items())
     return q, 1 / variance
-
-
-def _chance(p: float) -> float:
-    return min(0.99, max(BUILT_IN_FLOOR, p))
 
 
 def _variance(row: Json, domain: str) -> float:
     """Return the variance of a cell's mean, in those of one outcome: its own and the row's."""
     cell, row_tasks = tasks(row["cells"].get(domain, BLANK)), tasks(row) + PRIOR_TASKS
-    return 1 / (9 * cell + SCATTER) + (SHRINK / (cell + SHRINK)) ** 2 / row_tasks
+    return 1 / (cell + SHRINK) + (SHRINK / (cell + SHRINK)) ** 2 / row_tasks
 
 
 def length(row: Json, mix: Mix, default: float) -> float:

@@ -41,7 +41,10 @@ def step(state: Json, event: Json) -> Json:
 
 
 def _is_of(one: Json, event: Json) -> bool:
-    return (one["workspace"], one["path"]) == (event["workspace"], event["subject"])
+    # A change of several files is watched over all of them.
+    wanted, has = (set(each.get("paths") or ()) for each in (event, one))
+    wanted, has = wanted | {event["subject"]}, has | {one["path"]}
+    return bool(one["workspace"] == event["workspace"] and wanted & has)
 
 
 def _is_over(watch: Json, event: Json) -> bool:
@@ -55,6 +58,7 @@ def _watch(event: Json) -> Json:
     return {
         "workspace": event["workspace"],
         "path": event["subject"],
+        "paths": event.get("paths", []),
         "cusum": asdict(promotion_watch(rate)),
         "outcomes": 0,
         "failures": [],

@@ -26,6 +26,7 @@ from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
+from agora.team.constructing import Constructing
 from agora.team.distilling import Distilling
 from agora.team.governing import Governing
 from agora.team.hearing import Hearing
@@ -44,6 +45,7 @@ from agora.team.pacing import Pacing
 from agora.team.planning import Planning
 from agora.team.promoting import Promoting
 from agora.team.prompting import Prompting, declared
+from agora.team.proposing import Proposing
 from agora.team.proven import Proven
 from agora.team.proving import Proving
 from agora.team.pulsing import Pulsing
@@ -53,6 +55,7 @@ from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
 from agora.team.seating import Seating
+from agora.team.solving import Solving
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
@@ -101,6 +104,7 @@ class Team:
     trying: Trying
     architecting: Architecting
     distilling: Distilling
+    solving: Solving
     repairing: Repairing
     monitoring: Monitoring
     capabilities: Capabilities
@@ -144,6 +148,9 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         settings.plan, database, answering, asking, market, learning, proven, pacing
     )
     synthesising = Synthesising(answering, asking, market)
+    meeting = _meeting(settings, database, acting, asking, market, library, stream, tooling)
+    solving = Solving(settings.repair, database, watching, changing, proving)
+    proposing = Proposing(settings, database, asking, market)
     return Team(
         settings=settings,
         clock=clock,
@@ -161,7 +168,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         planning=planning,
         synthesising=synthesising,
         comparing=Comparing(settings.plan, database, planning, synthesising, assessing, proving),
-        meeting=_meeting(settings, database, acting, asking, market, library, stream, tooling),
+        meeting=meeting,
         learning=learning,
         calibrating=Calibrating(settings, database, asking, market),
         pulsing=Pulsing(settings, database, stream, market, asking),
@@ -186,7 +193,18 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
-        repairing=Repairing(settings, acting, watching, changing, clock),
+        solving=solving,
+        repairing=Repairing(
+            settings,
+            acting,
+            watching,
+            changing,
+            solving,
+            proposing,
+            meeting,
+            Constructing(database, acting, proposing),
+            clock,
+        ),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),
         looping=Looping(settings, database, watching, alerting, clock),

@@ -120,8 +120,10 @@ class Acting:
         entry = {"actor": "agora", "reasons": []} | entry
         if not self.decisions.signer.is_ready:  # the first use reads or makes a file
             await asyncio.to_thread(getattr, self.decisions.signer, "key")
-        async with self.database.transaction() as connection:
-            row = await self.decisions.append(connection, entry, is_followed=is_followed)
+        # In two round trips: every act waits for them, and all others for the lock.
+        async with self.database.autocommit() as connection:
+            async with connection.pipeline(), connection.transaction():
+                row = await self.decisions.append(connection, entry, is_followed=is_followed)
         audited.get({})["seq"] = row["seq"]  # one for all that a stage does at once
         return row
 

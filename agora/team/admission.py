@@ -13,7 +13,7 @@ from agora.domain.budgets import Budget, Left
 from agora.domain.chat import prompt_tokens
 from agora.domain.contracts import Act, AgentTask, Json
 from agora.domain.experts import LIBRARIAN, REPAIRER, Bidder
-from agora.domain.models import Spent, most_spent
+from agora.domain.models import Spent, roomy
 from agora.domain.routing import Rules
 from agora.domain.settings import Settings
 from agora.team.clocks import Clock
@@ -77,11 +77,12 @@ class Admission:
 
     def _shortage(self, bidder: Bidder, view: View) -> str:
         model: Any = bidder.model
-        most = most_spent(model, sent_to(bidder, view), self.settings.execution.answer_tokens)
+        sent, longest = roomy(sent_to(bidder, view)), self.settings.execution.answer_tokens
+        most_usd, most_tokens = model.price_usd(sent, longest), sent + longest
         own = view.own.get(bidder.expert.name)
         for budget in (*view.budgets, *((own,) if own else ())):
             left = view.left.get(budget.name) or Left(budget.cap_usd, budget.cap_tokens)
-            if said := budgets.shortage(budget, left, most.cost_usd, most.tokens):
+            if said := budgets.shortage(budget, left, most_usd, most_tokens):
                 return said
         return ""
 

@@ -279,6 +279,7 @@ class Changing:
     async def _note(self, change: Change, commit: str, baseline: float | None) -> None:
         """Store the commit, and tell the folds once that what they count has changed."""
         told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
+        told |= {"paths": paths_of(change.diff)} if change.kind == "patch" else {}
         told |= {"commit": commit, "baseline": baseline} | self.watching.window()
         kind = "change.reverted" if change.takes_back else "change.applied"
         async with self.database.transaction() as connection:
@@ -333,6 +334,11 @@ class Changing:
         )
         await self.propose(reverse, None, {})
         return reverse
+
+
+def paths_of(diff: str) -> list[str]:
+    """Return the files that a diff touches."""
+    return [line[6:] for line in diff.splitlines() if line.startswith("+++ b/")]
 
 
 def _edited_diff(decision: Json) -> str | None:

@@ -58,12 +58,17 @@ class Healing:
     tell: Tell
     _living: dict[str, Incident] = field(default_factory=dict, init=False)
     _ended: list[Incident] = field(default_factory=list, init=False)
+    _is_away: bool = field(default=False, init=False)
 
-    async def treat(self, signals: Sequence[Signal], *, heals: bool = True) -> list[Incident]:
+    async def treat(
+        self, signals: Sequence[Signal], *, heals: bool = True, is_away: bool = False
+    ) -> list[Incident]:
         """Take in what one look says; return the incidents that have begun or ended.
 
-        Without `heals` they are only recorded, and a person is told.
+        Without `heals` they are only recorded, and a person is told. While the database `is_away`
+        nothing is asked of it: that is made up for when it is back.
         """
+        self._is_away = is_away
         await self._read()
         changed = [one for signal in signals if (one := await self._look(signal, heals))]
         await self._keep()
@@ -110,6 +115,8 @@ class Healing:
             "remedies": [],
         }
         log.warning("incident", fault=signal.kind, subject=signal.subject, cause=signal.cause)
+        if self._is_away:
+            return
         try:
             async with self.database.autocommit() as connection:
                 recent = await incidents.recent(connection, signal.name, now)
@@ -166,6 +173,9 @@ class Healing:
         incident.evidence["told_because"], incident.is_kept = why, False
         signal = incident.signal
         text = f"{signal.kind.replace('_', ' ')}: {signal.cause}; {why}"
+        if self._is_away:
+            log.error("nobody can be told while the database is away", text=text)
+            return
         try:
             await self.tell(signal.kind, signal.subject, text)
         except AWAY as error:
@@ -173,6 +183,8 @@ class Healing:
 
     async def _read(self) -> None:
         """Take up what other processes have begun, and let go what they have ended."""
+        if self._is_away:
+            return
         try:
             async with self.database.autocommit() as connection:
                 rows = await incidents.living(connection)
@@ -190,6 +202,8 @@ class Healing:
 
     async def _keep(self) -> None:
         """Write down all that has changed, as soon as the database is there."""
+        if self._is_away:
+            return
         unkept = [one for one in (*self._ended, *self._living.values()) if not one.is_kept]
         try:
             for one in unkept:

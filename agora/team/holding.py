@@ -16,7 +16,9 @@ class Holding:
 
     database: Database
 
-    async def announce(self, thread_id: str, stage: str, start: Json, lease: timedelta) -> None:
+    async def announce(
+        self, thread_id: str, stage: str, start: Json | None, lease: timedelta
+    ) -> None:
         """Write a run down before it begins; raise ClaimHeldError if another one is at it."""
         async with self.database.transaction() as connection:
             if not await claims.announce(connection, thread_id, stage, start, lease):
@@ -49,6 +51,11 @@ class Holding:
         """Tell the stream that a stage has done its work."""
         async with self.database.autocommit() as connection:
             await events.note(connection, here.correlation_id, "stage.left", _told(here))
+
+    async def hand_over(self, thread_ids: list[str]) -> None:
+        """Let others go on at once with threads whose runs have been cut off here."""
+        async with self.database.autocommit() as connection:
+            await claims.hand_over(connection, thread_ids)
 
     async def leave(self, thread_id: str, token: int) -> None:
         """Let others in before the lease ends."""

@@ -28,7 +28,7 @@ from memory.database import Database, Row
 
 PAIRS = 50
 """How many pairs of tools one maintenance compares."""
-PROBE_S = 20.0
+PROBE_S = 60.0
 """How long the inputs of one tool, or pair, may take."""
 
 

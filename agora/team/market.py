@@ -186,7 +186,7 @@ class Market:
             self.admission.left_s(ends_at),
             now_s=self.clock().timestamp(),
             may_probe=task.urgency == "normal" and "side_effects" not in task.labels,
-            traits=difficulty.traits(task.text),
+            ease=difficulty.ease(state["difficulty"], difficulty.traits(task.text)),
             is_again=bool(tried),
         )
         too_small = await self._overflowed(task, tried)
@@ -251,14 +251,15 @@ def _terms(bidder: Bidder, view: View, barred: tuple[str, ...]) -> Terms:
     model: Any = bidder.model
     sent = sent_to(bidder, view)
     first_s, speed = SERVICE["local" if model.residency == "local" else "cloud"]
-    load = view.busy.get(model.name, 0)
-    service_s = standings.expected_latency(
-        view.standings, bidder.name, EXPECTED_TOKENS, first_s + EXPECTED_TOKENS / speed
-    )
+    load, queue_s = view.busy.get(model.name, 0), 0.0
+    if load >= model.slots:
+        usual_s = first_s + EXPECTED_TOKENS / speed
+        own_s = standings.expected_latency(view.standings, bidder.name, EXPECTED_TOKENS, usual_s)
+        queue_s = (load - model.slots + 1) * own_s / model.slots
     return Terms(
         cost_usd=lambda tokens: model.price_usd(sent, round(tokens)),
         service_s=lambda tokens: first_s + tokens / speed,
-        queue_s=max(0, load - model.slots + 1) * service_s / model.slots,
+        queue_s=queue_s,
         load=load,
         barred=barred,
     )

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any
 
 import prompts
-from agora.domain import labels, questions
-from agora.domain.contracts import Act, AgentOutcome, AgentTask
+from agora.domain import questions
+from agora.domain.contracts import Act, AgentOutcome, AgentTask, Json
 from agora.domain.experts import LIBRARIAN
 from agora.domain.settings import MemorySettings
 from agora.domain.signing import canonical
@@ -87,7 +87,7 @@ class Recalling:
 
     async def may_keep(self, task: AgentTask, outcome: AgentOutcome) -> bool:
         """Return whether a policy lets an answer be served again; a no is written down."""
-        facts = {"labels": labels.joined(task.labels, outcome.labels), "tenant": task.tenant}
+        facts: Json = {"labels": list(outcome.labels), "tenant": task.tenant}
         actor = outcome.expert or "agora"
         act = Act(kind="keep_answer", subject=task.workspace or "", actor=actor, facts=facts)
         said = self.acting.policy.decide(act)

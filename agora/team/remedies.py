@@ -34,7 +34,6 @@ class Remedies:
         return {
             "shift_weight": Remedy("its bids lose weight", self.weigh_down, self.weigh_up),
             "open_breaker": Remedy("nobody asks it", self.hold_open, self.let_go),
-            "restart_pool": Remedy("connections are made anew", self.restart_pool),
             "rebuild_index": Remedy("vectors are computed again from rows", self.rebuild_index),
             "rest_redis": Remedy("events go by PostgreSQL", self.rest_redis, self.wake_redis),
             "trust_no_age": Remedy("signs of life count from now on", self.trust_no_age),

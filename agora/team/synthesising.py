@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import prompts
-from agora.domain import validity
+from agora.domain import labels, validity
 from agora.domain.answers import normal_form
 from agora.domain.contracts import AgentContext, AgentOutcome, AgentTask, Award, Bid
 from agora.domain.errors import RefusedError
@@ -96,12 +96,16 @@ class Synthesising:
         done = first.status == second.status == "answered"
         if not done or normal_form(first.answer) == normal_form(second.answer):
             return first
+        read = labels.joined(first.labels, second.labels)
+        marked = task.but(labels=labels.joined(task.labels, read))
         by = await self.market.bidder(winner.name)
         text = prompts.load("synthesis").render(
             task=task.text, first=first.answer, second=second.answer
         )
         try:
-            reply = await self.asking.ask(task, by, _said(by, text), ordinal=JOIN, ends_at=ends_at)
+            reply = await self.asking.ask(
+                marked, by, _said(by, text), ordinal=JOIN, ends_at=ends_at
+            )
         except (ModelFault, RefusedError):
             return first
         if validity.validate(reply.text, reply.finish, ()):
@@ -110,6 +114,7 @@ class Synthesising:
         return first.but(
             answer=reply.text.strip(),
             expert=SYNTHESIS,
+            labels=read,
             evidence=[*first.evidence, *second.evidence],
             confidence=max(first.confidence, second.confidence),
             cost_usd=first.cost_usd + second.cost_usd + reply.cost_usd,

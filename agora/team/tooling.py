@@ -146,7 +146,8 @@ class Tooling:
 
         done = await self.acting.perform(act, do)
         call = ToolCall.model_validate(done["call"])
-        await self._tell(str(root), tool, call, act.actor, judge(call), done["place"])
+        place = done["place"] | {"act": act.key(case.get())}
+        await self._tell(str(root), tool, call, act.actor, judge(call), place)
         return call
 
     async def _call(

@@ -32,12 +32,15 @@ class Watching:
     async def judge(self, told: Json, correlation_id: str, *, good: Json | None = None) -> None:
         """Add one judged execution: workspace, path, tool, is_right, arguments, error, line.
 
-        Also latency_s and the actor, where they are known. `good` is the whole call, where it may
-        be replayed.
+        Also latency_s, the actor, and the key of the act, by which a repeated node's call counts
+        once. `good` is the whole call, where it may be replayed.
         """
         now = self.clock()
         place = told["workspace"], told["path"], told["tool"]
         async with self.database.transaction() as connection:
+            act = told.get("act")
+            if act and await events.is_told(connection, correlation_id, "tool.judged", act):
+                return
             body = {"when": now.isoformat()} | told
             await events.publish(connection, correlation_id, "tool.judged", body)
             if good is not None and told["is_right"]:

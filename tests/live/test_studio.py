@@ -20,7 +20,7 @@ from tests.model_server import ModelServer
 from tests.reading import ROOT
 from tests.running import plainly
 
-SHOWN = ("agora", "config", "graphs", "langgraph.json", "memory", "nodes", "prompts")
+SHOWN = ("agora", "config", "graphs", "langgraph.json", "memory", "nodes", "prompts", "web")
 README = "# Prices\n\nPrices are kept in prices.py. Nobody else keeps prices.\n"
 STAGES = {
     "task": {"intake", "bidding", "execution", "war_room", "reflection"},

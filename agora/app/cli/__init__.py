@@ -33,6 +33,8 @@ from agora.app.cli import (
     rollback,
     rooms,
     scout,
+    serve,
+    smoke,
     snapshot,
     stats,
     tools,
@@ -81,6 +83,8 @@ app.command("stats")(stats.stats)
 app.command("audit")(audit.audit)
 app.command("upkeep")(upkeep.upkeep)
 app.command("worker")(worker.worker)
+app.command("serve")(serve.serve)
+app.command("smoke")(smoke.smoke)
 app.add_typer(db.app, name="db")
 
 

@@ -108,32 +108,21 @@ async def _show(change_id: str, as_json: bool) -> int:
 def _plain(row: Any) -> output.Json:
     names = "id status title workspace subject base diff digest commit thread_id created_at".split()
     told = {name: row[name] for name in names}
-    shown = ("report", "tests", "verdict", "rivals")
+    shown = "report tests verdict rivals by reasons trial migrations ruling".split()
     return told | {name: row["evidence"].get(name) for name in shown}
 
 
 async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
-    from agora import team
-    from agora.app import runs
-    from agora.app.learning import ask_person
-    from agora.team.prompting import KIND
+    from agora.app import deciding, runs
 
     if act := await permissions.find(change_id):
         return await permissions.decide(act, decision | {"by": output.person()}, as_json)
-    changing = team.current().changing
     async with runs.opened() as running:
-        row = await changing.find(change_id)
-        changing.refuse_settled(row)
-        decision |= {"by": output.person(), "digest": row["digest"]}
-        counted = await changing.say(change_id, decision)
+        counted = await deciding.say(change_id, decision | {"by": output.person()})
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
         with output.progress("going on") as tell:
-            if row["kind"] == KIND:
-                await ask_person(running, row)  # no worker may have done so yet
-            state = await running.answer(
-                "improvement", decision, row["thread_id"], lambda piece: tell(str(piece["kind"]))
-            )
+            state = await deciding.go_on(running, change_id, lambda piece: tell(str(piece["kind"])))
         return await _report(state, counted, as_json)
 
 

@@ -15,6 +15,15 @@ def fix(
     workspace: Annotated[Path, typer.Argument(help="A git work tree without uncommitted changes.")],
     test: Annotated[str, typer.Option(help='How its tests run, such as "pytest -q".')],
     yes: Annotated[bool, typer.Option("--yes", help="Approve and commit what is found.")] = False,
+    goal: Annotated[
+        str | None, typer.Option(help="What to build instead; it needs a model.")
+    ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Share a function that three files repeat.")
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Show its sources to no model in a cloud.")
+    ] = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds for the search.")] = None,
     trust: Annotated[
         bool, typer.Option("--trust-workspace", help="Run its code without a sandbox.")
@@ -25,9 +34,11 @@ def fix(
     order: output.Json = {
         "workspace": str(workspace.absolute()),
         "test": test,
-        "kinds": ["failing_tests"],
+        "kinds": ["pattern" if shared else "failing_tests"],
         "timeout_s": timeout,
         "trust_workspace": trust,
+        "goal": goal,
+        "private": private,
     }
     output.run(_fix(order, yes, as_json), as_json, lambda: _thread[-1])
 
@@ -43,7 +54,12 @@ async def _fix(order: output.Json, yes: bool, as_json: bool) -> int:
     wanted = Improvement.model_validate(order)
     await team.current().repairing.open(wanted)
     async with runs.opened() as running:
-        state = await _waiting(str(order["workspace"])) or await _cycle(running, order)
+        waiting = (
+            None
+            if order["goal"] or "pattern" in order["kinds"]
+            else await _waiting(str(order["workspace"]))
+        )
+        state = waiting or await _cycle(running, order)
         if yes and state.get("status") == "waiting":
             with output.progress("committing") as tell:
                 state |= await _approve(running, state, tell)
@@ -110,7 +126,7 @@ def _report(state: output.Json, seconds: float, as_json: bool) -> int:
                 "approval_id": row["id"] if row else None,
                 "candidates": state.get("tried", 0),
                 "seconds": round(seconds, 2),
-                "files": [row["subject"]] if row else [],
+                "files": row["evidence"].get("files", [row["subject"]]) if row else [],
                 "message": state.get("message", ""),
             }
         )
@@ -139,3 +155,10 @@ def show_change(row: Any) -> None:
         output.show(f"The gate wants you to look: {verdict['rule']}: {verdict['reason']}")
     for rival in evidence.get("rivals", [])[:3]:
         output.show(f"Another patch would pass too: {rival['description']}")
+        if apart := rival.get("apart"):
+            output.show(
+                f"  On {apart['call']} it answers {apart['this']}; the one above answers "
+                f"{apart['first']}; before, it was {apart['before'] or 'not seen'}."
+            )
+    for told in evidence.get("trial", {}).get("told", ()):
+        output.show(told)

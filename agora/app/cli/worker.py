@@ -14,9 +14,14 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=50, help="Jobs at once; default: worker.concurrency.")
     ] = None,
+    parent: Annotated[int | None, typer.Option("--with-parent", hidden=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Do background jobs: takeover, pulses, upkeep. Ctrl-C or SIGTERM ends it in good order."""
+    if parent is not None:
+        from agora.app.supervising import end_with
+
+        end_with(parent)
     output.run(_worker(concurrency, as_json), as_json, output.nothing_to_resume)
 
 

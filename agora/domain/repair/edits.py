@@ -59,6 +59,12 @@ class Attempt:
 
     edits: tuple[Edit, ...]
     cost: float
+    context: str = ""  # the kinds of node that the edit changes, and that it stands in
+
+    @property
+    def operator(self) -> str:
+        """Return the kinds of edit, as the solution library knows them."""
+        return "+".join(edit.operator for edit in self.edits)
 
     @property
     def parts(self) -> dict[str, list[list[int | str]]]:
@@ -78,9 +84,12 @@ def singles(
     """Return every edit of a suspicious line once, the likeliest first."""
     seen: dict[tuple[str, bytes], Attempt] = {}
     for source in sources:
+        places: dict[tuple[int, int], str] = {}
         for edit in _edits(source, scores, failures, wanted):
             score = max(scores.get((edit.path, edit.line), 0.0), 0.0)
-            attempt = Attempt((edit,), edit.cost + DISTRUST * (1 - score))
+            attempt = Attempt(
+                (edit,), edit.cost + DISTRUST * (1 - score), _context(source, edit, places)
+            )
             content = source.edited(edit.parts)
             known = seen.get((edit.path, content))
             if content != source.content and (known is None or known.cost > attempt.cost):
@@ -92,7 +101,7 @@ def pairs(attempts: Sequence[Attempt]) -> Iterator[Attempt]:
     """Yield two edits at once, the likeliest first; never two of the same place."""
     best = attempts[:PAIRED]
     both = [
-        Attempt((*one.edits, *other.edits), one.cost + other.cost)
+        Attempt((*one.edits, *other.edits), one.cost + other.cost, f"{one.context}+{other.context}")
         for i, one in enumerate(best)
         for other in best[i + 1 :]
         if not _overlap(one, other)
@@ -120,6 +129,13 @@ def _edits(
         yield from chain.from_iterable(operator(source, node) for operator in OPERATORS)
         yield from guards.small_inputs(source, node, wanted)
         yield from guards.answers(source, node, failures, wanted)
+
+
+def _context(source: Source, edit: Edit, known: dict[tuple[int, int], str]) -> str:
+    start, end, _ = edit.parts[0]
+    if (start, end) not in known:
+        known[start, end] = source.context(start, end)
+    return known[start, end]
 
 
 def _suspects(source: Source, scores: Mapping[Line, float]) -> Iterator[ast.AST]:

@@ -13,10 +13,11 @@ from threading import Event
 from agora.domain.contracts import TestReport, Verdict
 from agora.domain.errors import SandboxFailedError
 from agora.domain.repair import capabilities, suspicions
+from agora.domain.repair.constructions import adds_test
 from agora.domain.repair.patches import FilePatch, PatchError, apply, parse
 from agora.domain.repair.sandbox import Sandbox
 from agora.domain.repair.suspicions import Finding
-from agora.domain.repair.territory import is_test, shadows, trespass
+from agora.domain.repair.territory import is_core, is_test, shadows, trespass
 from agora.domain.repair.trials import TestRun, copied, run_tests
 from agora.domain.repair.workspace import TestCommand
 
@@ -29,9 +30,10 @@ ROUNDS = 2
 Texts = Mapping[str, str]
 
 
-def judge(tree: Path | Texts, diff: str) -> Verdict:
+def judge(tree: Path | Texts, diff: str, *, builds: bool = False) -> Verdict:
     """Return what the text of a diff deserves: nothing of it runs.
 
+    What `builds` towards a goal may add files of tests and SQL; all other rules stay.
     `tree` is the folder that the diff was made against, or its files' texts by path.
     """
     texts = _texts(tree) if isinstance(tree, Path) else tree
@@ -39,9 +41,9 @@ def judge(tree: Path | Texts, diff: str) -> Verdict:
         if len(diff) > MOST_CHARACTERS:
             raise PatchError("size", f"the diff has {len(diff)} characters")
         patches = parse(diff)
-        _require_territory(patches, texts)
+        _require_territory(patches, texts, builds)
         changed = apply(patches, texts)
-        found = sorted(_findings(texts, changed), key=lambda one: not one[1].is_refused)
+        found = sorted(_findings(texts, changed, builds), key=lambda one: not one[1].is_refused)
     except PatchError as error:
         return Verdict(verdict="refuse", rule=error.rule, reason=str(error))
     for path, finding in found:
@@ -60,14 +62,16 @@ def prove(
     *,
     timeout_s: float = 60.0,
     cancel: Event | None = None,
+    repairs: bool = True,
 ) -> tuple[Verdict, TestReport | None]:
     """Run all tests twice with the patch; what `before` names must pass, as much as it did.
 
+    What `repairs` must mend something; what only moves code must leave all tests as they were.
     Raises SandboxFailedError where the runner itself did not work: no verdict.
     """
     each_s = max(2.0, SLOWER * max(before.durations.values(), default=0.0))
     with copied(tree) as patched:
-        _write(patched, diff)
+        write(patched, diff)
 
         def trial() -> TestRun:
             return run_tests(
@@ -77,18 +81,18 @@ def prove(
         with ThreadPoolExecutor(ROUNDS) as pool:
             waiting = [pool.submit(contextvars.copy_context().run, trial) for _ in range(ROUNDS)]
             runs = [one.result() for one in waiting]
-    verdicts = [_proved(before, run) for run in runs]
+    verdicts = [_proved(before, run, repairs) for run in runs]
     worst = next((v for v in verdicts if v.verdict == "refuse"), verdicts[0])
     return worst, _report(before, runs)
 
 
-def _proved(before: TestRun, after: TestRun) -> Verdict:
+def _proved(before: TestRun, after: TestRun, repairs: bool = True) -> Verdict:
     """Return whether every test that counts passes, within the bounds of the old version."""
     lost = [name for name in before.outcomes if name not in after.outcomes]
     skipped = [name for name in after.ids("skipped") if before.outcomes.get(name) != "skipped"]
     failing = [name for name in after.failing if before.counts(name)]
     foreign = sorted(set(after.tampered) - set(before.tampered))
-    if not before.failing:
+    if repairs and not before.failing:
         return _no("nothing_to_repair", "no test failed before")
     if foreign:
         return _no("test_runner", f"replaces {foreign[0]}")
@@ -136,7 +140,7 @@ def _texts(tree: Path) -> Texts:
     return found
 
 
-def _write(tree: Path, diff: str) -> None:
+def write(tree: Path, diff: str) -> None:
     """Put a diff's result into a copy; raise SandboxFailedError where it does not fit."""
     patches = parse(diff)
     for patch in patches:
@@ -148,24 +152,31 @@ def _write(tree: Path, diff: str) -> None:
         place.write_bytes(patch.applied(old).encode("utf-8", "surrogateescape"))
 
 
-def _require_territory(patches: tuple[FilePatch, ...], texts: Texts) -> None:
+def _require_territory(patches: tuple[FilePatch, ...], texts: Texts, builds: bool = False) -> None:
     for patch in patches:
-        if rule := trespass(patch.path):
+        if (rule := trespass(patch.path)) and not (builds and adds_test(patch)):
             raise PatchError(rule, f"{patch.path}: a repair does not touch {rule}")
+        if is_core(patch.path, texts):
+            raise PatchError("stable_core", f"{patch.path}: decides over patches: a person's work")
         if patch.is_deleted:
             raise PatchError("deletes", f"{patch.path}: a repair deletes no file")
         if patch.is_new and shadows(patch.path):
             raise PatchError("shadows_module", f"{patch.path}: has the name of another module")
-        if not patch.path.endswith(".py"):
+        is_sql = builds and patch.is_new and patch.path.endswith(".sql")
+        if not patch.path.endswith(".py") and not is_sql:
             raise PatchError("format", f"{patch.path}: only Python sources are repaired")
     if sum(patch.added for patch in patches) > MOST_LINES:
         raise PatchError("size", f"adds more than {MOST_LINES} lines")
 
 
-def _findings(texts: Texts, changed: Texts) -> Iterator[tuple[str, Finding]]:
+def _findings(texts: Texts, changed: Texts, builds: bool) -> Iterator[tuple[str, Finding]]:
     known = suspicions.constants(_trees(texts))
-    local = {Path(path).stem for path in texts} | {p for t in texts for p in Path(t).parts[:-1]}
+    known_paths = (*texts, *changed) if builds else tuple(texts)
+    local = {part for path in known_paths for part in Path(path).with_suffix("").parts}
     for path, text in changed.items():
+        if path.endswith(".sql"):
+            yield path, Finding("new_file", 1, "a migration is read first", False)
+            continue
         old, new = _parsed(path, texts.get(path, "")), _parsed(path, text)
         if path in texts and suspicions.is_noop(old, new):
             yield path, Finding("noop", 1, "nothing changes but text that does nothing")
@@ -174,7 +185,12 @@ def _findings(texts: Texts, changed: Texts) -> Iterator[tuple[str, Finding]]:
                 path,
                 Finding("new_file", 1, "a repair that needs a new file is read first", False),
             )
-        yield from ((path, one) for one in _gained(old, new, local))
+        gained = _gained(old, new, local)
+        if is_test(path):  # only a construction adds tests, and those may speak to their runner
+            gained = (one for one in gained if "pytest" not in one.reason)
+            yield from ((path, one) for one in gained)
+            continue
+        yield from ((path, one) for one in gained)
         yield from ((path, one) for one in suspicions.findings(old, new, known))
 
 

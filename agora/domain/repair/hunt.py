@@ -13,13 +13,15 @@ from threading import Event
 
 from agora.domain.contracts import Json
 from agora.domain.errors import SandboxFailedError
-from agora.domain.repair.diffs import contents
+from agora.domain.repair.diffs import contents, diff_of
 from agora.domain.repair.edits import Attempt, pairs, singles
 from agora.domain.repair.examples import expected_answers, known_constants
 from agora.domain.repair.imagine import imagined
-from agora.domain.repair.locate import Observation, suspicion, types_of
-from agora.domain.repair.rank import Ranked, ranked
+from agora.domain.repair.locate import Call, Observation, suspicion, types_of
+from agora.domain.repair.proposals import Proposal, gist, is_proposal, proposed
+from agora.domain.repair.rank import Behaviour, Ranked, ranked
 from agora.domain.repair.sandbox import Running, Sandbox
+from agora.domain.repair.solutions import Instinct
 from agora.domain.repair.source import Source
 from agora.domain.repair.territory import is_test
 from agora.domain.repair.trials import (
@@ -83,7 +85,15 @@ class Hunt:
     deadline: float
     cancel: Event
     progress: Callable[[int, int], None]
+    instinct: Instinct = Instinct()
+    proposals: Sequence[Proposal] = ()  # of experts; they enter the pool of the edits
+    rejected: Sequence[str] = ()  # diffs that a person has said no to
     tried: int = 0
+    until_first: int = 0  # candidates up to the first that passed, in their order
+    ones: list[Attempt] = field(default_factory=list)  # single edits, by their cost
+    calls: list[Call] = field(default_factory=list)  # on which survivors were compared
+    answers: dict[int, Behaviour] = field(default_factory=dict)  # of survivors, by their id
+    old_answers: Behaviour = ()
     sources: tuple[Source, ...] = ()
     observed: Sequence[Observation] = ()
     found: list[Attempt] = field(default_factory=list)
@@ -100,11 +110,13 @@ class Hunt:
         lines = [frame for failure in failures for frame in failure.frames]
         self.sources = tuple(self._sources(dict.fromkeys(path for path, _ in lines)))
         scores = dict.fromkeys(lines, 1.0)
-        for attempt in singles(self.sources, scores, failures, ())[:candidates]:
+        found = singles(self.sources, scores, failures, ())
+        for attempt in [*proposed(self.tree, self.proposals), *found][:candidates]:
             if self._is_over:
                 break
             self.tried += 1
-            if self._passes(attempt):
+            if self._is_fresh(attempt) and self._passes(attempt):
+                self.until_first = self.tried
                 return [(attempt, ("the only one that was looked for",))]
             self.progress(self.tried, 0)
         return []
@@ -113,7 +125,7 @@ class Hunt:
         """Try edits by the thousand, and return the survivors, the first one confirmed."""
         with ExitStack() as stack:
             rehearsals = self.rehearsals(stack, workers)
-            found = self.survivors(rehearsals, candidates)
+            found = self.survivors(rehearsals, candidates, seed)
             known = known_constants(self.tree, self.before)
             chosen = ranked(found, self.behaviours(rehearsals[0], found, seed), known)
         while chosen and not self._is_over and not self._passes(chosen[0][0]):
@@ -178,7 +190,7 @@ class Hunt:
         return min(max(0.5, FACTOR * slowest), 5.0)
 
     @property
-    def _deadline_s(self) -> float:
+    def patience_s(self) -> float:
         """Return what one candidate may take of the processor, for all tests together."""
         ended = [test.seconds for test in self.observed if not test.late]
         return SHORTEST_S + 4 * sum(ended)
@@ -193,35 +205,53 @@ class Hunt:
             if _is_readable(source):
                 yield source
 
-    def survivors(self, rehearsals: Sequence[Rehearsal], candidates: int) -> list[Attempt]:
+    def survivors(
+        self, rehearsals: Sequence[Rehearsal], candidates: int, seed: int
+    ) -> list[Attempt]:
         """Return the attempts that pass all tests, from the cheapest kind that has any."""
         failures = tuple(self.before.failures.values())
         scores = suspicion(self.observed, failures, [source.path for source in self.sources])
         wanted = expected_answers(self.tree, failures)
-        ones = singles(self.sources, scores, failures, wanted)
-        for attempts in (iter(ones), pairs(ones)):
+        ones = self.ones = singles(self.sources, scores, failures, wanted)
+        first = [*proposed(self.tree, self.proposals), *self.instinct.ordered(ones, seed)]
+        before = 0
+        for attempts in (first, list(pairs(ones))):
             late = self.attempt(rehearsals, islice(attempts, candidates - self.tried), 1)
             if not self.found:
                 self.attempt(rehearsals, iter(late), PATIENCE)
             if self.found or self._is_over:
                 break
+            before += len(attempts)
+        passed = set(map(id, self.found))
+        places = (place for place, one in enumerate(attempts, before + 1) if id(one) in passed)
+        self.until_first = next(places, 0)
         cheapest = min((attempt.cost for attempt in self.found), default=0.0)
-        near = [attempt for attempt in self.found if attempt.cost <= cheapest + MARGIN]
-        return sorted(near, key=lambda attempt: attempt.cost)
+        near = [one for one in self.found if one.cost <= cheapest + MARGIN or is_proposal(one)]
+        return sorted(filter(self._is_fresh, near), key=lambda attempt: attempt.cost)
+
+    def _is_fresh(self, attempt: Attempt) -> bool:
+        """Return whether no person has said no to the same lines before."""
+        if not self.rejected:
+            return True
+        return gist(diff_of(self.tree, attempt.edits)) not in set(map(gist, self.rejected))
 
     def behaviours(
         self, rehearsal: Rehearsal, attempts: Sequence[Attempt], seed: int
     ) -> list[tuple[str, ...]]:
         """Return what each attempt answers to generated calls like those of the tests."""
         calls = imagined([call for test in self.observed for call in test.calls], seed)
-        if len(attempts) < 2 or not calls or self._is_over:
+        if not attempts or not calls or self._is_over:
             return []
+        compared = attempts[:COMPARED]
         order = {
             "calls": [call.as_json() for call in calls],
-            "candidates": [attempt.parts for attempt in attempts[:COMPARED]],
-            "deadline_s": self._deadline_s + PROBED_S,
+            "candidates": [*(attempt.parts for attempt in compared), {}],
+            "deadline_s": self.patience_s + PROBED_S,
         }
-        return [tuple(behaviour) for behaviour in rehearsal.ask(order)["behaviours"]]
+        *found, self.old_answers = map(tuple, rehearsal.ask(order)["behaviours"])
+        self.calls = calls
+        self.answers = {id(one): answers for one, answers in zip(compared, found, strict=True)}
+        return found
 
     @property
     def _is_over(self) -> bool:
@@ -260,9 +290,9 @@ class Hunt:
 
     def _next(self, attempts: Iterator[Attempt]) -> list[Attempt]:
         with self.lock:
-            batch = [] if self._is_over else list(islice(attempts, BATCH))
             cheapest = min((attempt.cost for attempt in self.found), default=float("inf"))
-            return [attempt for attempt in batch if attempt.cost <= cheapest + MARGIN]
+            near = (one for one in attempts if one.cost <= cheapest + MARGIN or is_proposal(one))
+            return [] if self._is_over else list(islice(near, BATCH))
 
     def _judge(
         self,
@@ -274,7 +304,7 @@ class Hunt:
         order = {
             "tests": [*self.before.failing, *self.before.passing],
             "candidates": [attempt.parts for attempt in batch],
-            "deadline_s": self._deadline_s * patience,
+            "deadline_s": self.patience_s * patience,
             "at_once": AT_ONCE,
         }
         marks = rehearsal.ask(order)["verdicts"]

@@ -46,6 +46,13 @@ def ranked(
     ]
 
 
+def shown(mark: str) -> str:
+    """Return an answer as people read it, given the mark that a rehearsal made of it."""
+    if mark.startswith("!"):
+        return f"raises {mark[1:]}"
+    return mark.split(" ", 2)[2] if mark.count(" ") > 1 else "nothing in time"
+
+
 def _distinct(order: Sequence[int], groups: dict[int, list[int]]) -> list[int]:
     """Return the best of each behaviour first: a person chooses between those."""
     first = {min(groups.get(i, [i]), key=list(order).index) for i in order}

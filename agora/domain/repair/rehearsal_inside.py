@@ -30,6 +30,7 @@ import pytest
 Json = dict[str, Any]
 Edit = tuple[int, int, str]  # bytes from, to, and what stands there instead
 PASS, FAIL, LATE = b"+", b"-", b"!"
+SHOWN = 80  # characters of an answer that a person sees
 WALL = 25  # a sleeping candidate gets this many times its share of the processor
 
 
@@ -352,7 +353,9 @@ class Rehearsal:
                 self.replace(candidate)
                 for call in batch["calls"]:
                     function = vars(self.loaded[call["path"]])[call["name"]]
-                    os.write(pipe, behaviour(function, call["arguments"]).encode() + b"\n")
+                    told = replayed(function, call) if "named" in call else ""
+                    told = told or behaviour(function, call["arguments"], batch.get("lines"))
+                    os.write(pipe, told.encode() + b"\n")
 
             said = forked(work, batch["deadline_s"] * WALL + 1)
             behaviours.append(said.decode().splitlines())
@@ -369,15 +372,33 @@ class Rehearsal:
             self.modules[path] = Module(path, self.functions, self.loaded)
 
 
-def behaviour(function: Callable[..., Any], texts: list[str]) -> str:
-    """Return a mark of what a call answers and does to its arguments; "!" for an exception."""
+def behaviour(function: Callable[..., Any], texts: list[str], lines: bool | None = False) -> str:
+    """Return a mark of what a call answers and does to its arguments, and the answer in short.
+
+    An exception is marked by "!", with its innermost line if `lines` are wanted.
+    """
     arguments = [ast.literal_eval(text) for text in texts]
     try:
         answer = function(*arguments)
+        shown = ascii(answer)
         text = f"{answer!r} {arguments!r}"
     except BaseException as error:
+        place = error.__traceback__
+        while lines and place is not None and place.tb_next is not None:
+            place = place.tb_next
+        return f"!{type(error).__name__}" + (f" {place.tb_lineno}" if lines and place else "")
+    mark = f"{type(answer).__name__} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{mark} {' '.join(shown[:SHOWN].split())}"
+
+
+def replayed(function: Callable[..., Any], call: Json) -> str:
+    """Return "=" where a recorded call gives what was recorded, else what it gives now."""
+    try:
+        answer = function(**call["named"])
+        told = json.loads(json.dumps(answer, default=repr))
+    except BaseException as error:
         return f"!{type(error).__name__}"
-    return f"{type(answer).__name__} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return "=" if told == call["wanted"] else f"- - {' '.join(ascii(answer)[:SHOWN].split())}"
 
 
 def _file(module: ModuleType) -> str:

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agora.domain.contracts import Json
+from agora.domain.repair.territory import is_test
 from agora.domain.repair.trials import Failure, TestRun
 
+MOST_FILES, MOST_READ, LONGEST = 4, 2_000, 12_000
+"""How many files an expert reads, and are looked through; characters of one of them."""
 SHOWN = 8  # failing tests, and failing inputs, that a report spells out
 
 
@@ -40,6 +43,40 @@ def _why(failure: Failure | None) -> str:
     place = f" at {failure.path}:{failure.line}" if failure.path else ""
     values = ", ".join(f"{name} = {value}" for name, value in list(failure.values.items())[:4])
     return f"{said}{place}" + (f" ({values})" if values else "")
+
+
+def sources(before: TestRun, tree: Path) -> str:
+    """Return the files that failures lead to, and the failing tests, as an expert reads them."""
+    names = [name.partition("::")[0] for name in before.failing]
+    frames = [path for f in before.failures.values() for path, _ in f.frames]
+    called = {f.call.partition("(")[0].rpartition(".")[2] for f in before.failures.values()}
+    defining = [path for path in _python(tree) if called & _defined(tree / path)]
+    paths = dict.fromkeys(p for p in (*frames, *defining) if not is_test(p))
+    texts = [_numbered(tree, path) for path in [*paths][:MOST_FILES]]
+    tests = [_numbered(tree, path) for path in dict.fromkeys(names)][:2]
+    return "\n\n".join([*texts, *tests])
+
+
+def _python(tree: Path) -> list[str]:
+    found = sorted(str(path.relative_to(tree)) for path in tree.rglob("*.py"))
+    return [path for path in found if not is_test(path)][:MOST_READ]
+
+
+def _defined(path: Path) -> set[str]:
+    try:
+        module = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return set()
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(module) if isinstance(node, kinds)}
+
+
+def _numbered(tree: Path, path: str) -> str:
+    try:
+        text = (tree / path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f"# {path}\n{text[:LONGEST]}"
 
 
 def target(before: TestRun, attempt: int, entries: Mapping[str, str]) -> TestRun | None:

@@ -82,6 +82,19 @@ class Source:
         line = self.content[self.line_start(statement.lineno) :]
         return line[: len(line) - len(line.lstrip(b" \t"))].decode()
 
+    def context(self, start: int, end: int) -> str:
+        """Return the kind of the innermost node around some bytes, and the place it stands in."""
+        found: ast.AST = self.tree
+        place, within = "Module", True
+        while within:
+            within = False
+            for below, where in _placed(found):
+                first, last = self.span(below)
+                if first <= start and end <= last:
+                    found, place, within = below, where, True
+                    break
+        return f"{type(found).__name__} in {place}"
+
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield the nodes around this one, the innermost first."""
         while (parent := self.parents.get(node)) is not None:
@@ -125,6 +138,16 @@ class Source:
         for start, end, text in sorted(parts, reverse=True):
             content = content[:start] + text.replace("\n", newline).encode() + content[end:]
         return content
+
+
+def _placed(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Yield the nodes below that have a place in the text, each with its parent and field."""
+    for field_, value in ast.iter_fields(node):
+        for below in value if isinstance(value, list) else [value]:
+            if isinstance(below, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.ExceptHandler):
+                yield below, f"{type(node).__name__}.{field_}"
+            elif isinstance(below, ast.AST):
+                yield from _placed(below)
 
 
 def bound(function: Function) -> Iterator[str]:

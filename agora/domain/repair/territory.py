@@ -1,6 +1,7 @@
 """Which files a patch may touch: the tool's own sources, nothing that judges or ships them."""
 
 import sys
+from collections.abc import Collection
 from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -56,6 +57,63 @@ PROTECTED = {
         "site-packages/",
     ),
 }
+
+
+# What decides over patches, and what must work with everything else off: no patch of ours.
+OWN_MARKS = {"agora/domain/repair/gate.py", "agora/team/acting.py", "graphs/improvement.py"}
+CORE = (
+    "agora/domain/contracts.py",
+    "agora/domain/auction.py",
+    "agora/domain/policy.py",
+    "agora/domain/signing.py",
+    "agora/domain/doors.py",
+    "agora/domain/redaction.py",
+    "agora/domain/commits.py",
+    "agora/domain/git.py",
+    "agora/domain/sequential.py",
+    "agora/domain/repair/gate.py",
+    "agora/domain/repair/suspicions.py",
+    "agora/domain/repair/capabilities.py",
+    "agora/domain/repair/territory.py",
+    "agora/domain/repair/patches.py",
+    "agora/domain/repair/sandbox.py",
+    "agora/domain/repair/walls.py",
+    "agora/domain/repair/interpreters.py",
+    "agora/domain/repair/trials.py",
+    "agora/domain/repair/trial_inside.py",
+    "agora/domain/repair/relevance.py",
+    "agora/domain/repair/workspace.py",
+    "agora/domain/tool_runner.py",
+    "agora/team/acting.py",
+    "agora/team/admission.py",
+    "agora/team/changing.py",
+    "agora/team/subjects.py",
+    "agora/team/holding.py",
+    "agora/team/repairing.py",
+    "agora/team/workbench.py",
+    "agora/app/takeover.py",
+    "agora/app/cli/approvals.py",
+    "config/policies/*",
+    "graphs/*",
+    "memory/acts.py",
+    "memory/changes.py",
+    "memory/checkpoints.py",
+    "memory/claims.py",
+    "memory/database.py",
+    "memory/decisions.py",
+    "memory/folds.py",
+    "nodes/approval.py",
+    "nodes/deploying.py",
+    "nodes/execution.py",
+    "nodes/stage.py",
+    "nodes/testing.py",
+)
+
+
+def is_core(path: str, tree: Collection[str]) -> bool:
+    """Return whether a tree is Agora's own, and a file of it one that no patch of ours touches."""
+    is_own = tree and all(mark in tree for mark in OWN_MARKS)
+    return bool(is_own) and any(fnmatch(path.lower(), pattern) for pattern in CORE)
 
 
 def trespass(path: str) -> str | None:

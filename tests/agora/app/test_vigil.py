@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,63 +13,10 @@ from agora.domain.standings import WEIGHED
 from agora.team import Team
 from memory import events
 from tests.conftest import ask
+from tests.controlled import INCIDENTS, Watched
 from tests.running import CLOUD, Hire, Staff
 
-LOOK_S = 15.0
-INCIDENTS = "SELECT subject, status, verdict, evidence FROM opportunities WHERE kind = 'incident'"
-CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-
-
-class Time:
-    """A day that passes as it is told to: the clock, and what counts from the start."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.ticks = 0.0
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def passes(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-        self.ticks += seconds
-
-
-Watch = Callable[..., "Watched"]
-
-
-class Watched:
-    """A vigil whose looks are made one by one."""
-
-    def __init__(self, team: Team, running: runs.Runs) -> None:
-        self.time = Time()
-        for part in (team.monitoring, team.capabilities, team.market, team.market.admission):
-            object.__setattr__(part, "clock", self.time)
-        object.__setattr__(team, "clock", self.time)
-        # Looks come within milliseconds here, and others use this machine, too.
-        quiet = {"cpu_percent": 1e9, "memory_percent": 100.0, "disk_percent": 100.0, "lag_s": 1e9}
-        health = team.settings.health.model_copy(update=quiet)
-        team.monitoring.settings = team.settings.model_copy(update={"health": health})
-        self.team, self.vigil = team, Vigil.of(team, running)
-        self.vigil.detecting.ticks = lambda: self.time.ticks
-
-    async def look(self, count: int = 1) -> list[str]:
-        """Look so many times, and return what has begun or ended."""
-        changed = []
-        for _ in range(count):
-            self.time.passes(LOOK_S)
-            changed += await self.vigil.round()
-        return [one.signal.name for one in changed]
-
-    async def incident(self, subject: str) -> dict[str, Any]:
-        """Return the newest incident of a subject."""
-        found = await ask(self.team, INCIDENTS + " AND subject = %s", subject)
-        return found[-1]
-
-    def remedies(self, incident: dict[str, Any]) -> list[str]:
-        """Return what was done about an incident."""
-        return [one["remedy"] for one in incident["evidence"]["remedies"]]
+Watch = Callable[..., Watched]
 
 
 @pytest.fixture

@@ -99,3 +99,34 @@ def test_experts_on_one_model_share_its_server() -> None:
         breakers.server_of("engineer@qwen3:8b") == breakers.server_of("risk@qwen3:8b") == "qwen3:8b"
     )
     assert breakers.server_of("repairer") == "repairer"
+
+
+def answers(*rights: bool) -> Any:
+    server: Any = None
+    for right in rights:
+        server = breakers.step(server, {"right": right, "tokens_out": 50, "latency_s": 1.0})
+    return server
+
+
+def test_a_model_lies_whose_answers_are_wrong_far_more_often_than_usual() -> None:
+    good = [True] * 40
+    assert not breakers.is_lying(answers(*good, *[False] * 4))
+    assert breakers.is_lying(answers(*good, *[False] * 8))
+    assert not breakers.is_lying(answers(*good, *[False] * 8, *[True] * 8))
+
+
+def test_a_model_that_was_never_good_does_not_lie() -> None:
+    assert not breakers.is_lying(answers(*[True, False, False] * 20))
+
+
+def test_healing_takes_weight_and_gives_it_back() -> None:
+    known = answers(True)
+    light = breakers.weighed(known, {"weight": 0.1, "held": ""})
+    assert breakers.health(light) < 0.2 * breakers.health(known)
+    assert (
+        breakers.breaker(breakers.weighed(known, {"weight": 1.0, "held": "found dead"}), 1e9)
+        == "open"
+    )
+    assert breakers.health(breakers.weighed(light, {"weight": 1.0, "held": ""})) == breakers.health(
+        known
+    )

@@ -25,21 +25,26 @@ def learned(tasks: int = 400) -> Json:
     return model
 
 
+def ease_of(text: str, model: Json) -> float:
+    return difficulty.ease(model, difficulty.traits(text))
+
+
 def test_nothing_learned_moves_nothing() -> None:
-    assert difficulty.adjusted(0.7, difficulty.NEW, difficulty.traits(HARD)) == pytest.approx(0.7)
+    assert difficulty.adjusted(
+        0.7, difficulty.ease(difficulty.NEW, difficulty.traits(HARD))
+    ) == pytest.approx(0.7)
 
 
 def test_a_text_like_those_that_failed_lowers_the_chance() -> None:
     model = learned()
-    easy, hard = (difficulty.adjusted(0.65, model, difficulty.traits(t)) for t in (EASY, HARD))
+    easy, hard = (difficulty.adjusted(0.65, ease_of(t, model)) for t in (EASY, HARD))
     assert easy > 0.70 and hard < 0.58
 
 
 def test_a_hard_text_widens_the_gap_between_strong_and_weak() -> None:
     model, gaps = learned(), []
     for text in (EASY, HARD):
-        of = difficulty.traits(text)
-        strong, weak = (difficulty.adjusted(p, model, of) for p in (0.93, 0.7))
+        strong, weak = (difficulty.adjusted(p, ease_of(text, model)) for p in (0.93, 0.7))
         gaps.append(strong - weak)
     assert gaps[1] > gaps[0]
 
@@ -47,7 +52,7 @@ def test_a_hard_text_widens_the_gap_between_strong_and_weak() -> None:
 @given(st.text(), st.floats(0, 1))
 def test_any_text_leaves_a_chance_between_zero_and_one(text: str, p: float) -> None:
     of = difficulty.traits(text)
-    assert 0 <= difficulty.adjusted(p, learned(5), of) <= 1
+    assert 0 <= difficulty.adjusted(p, difficulty.ease(learned(5), of)) <= 1
     assert abs(sum(of.values())) < 1e6
 
 
@@ -63,7 +68,9 @@ def test_what_is_learned_of_one_bidder_holds_for_all() -> None:
             event |= {"right": dice.random() < p, "traits": difficulty.traits(text)}
             state = standings.step(state, event)
     easy, hard = (
-        standings.p_success(state, "new@n", {"law": 1.0}, traits=difficulty.traits(text))[0]
+        standings.p_success(state, "new@n", {"law": 1.0}, ease=ease_of(text, state["difficulty"]))[
+            0
+        ]
         for text in (EASY, HARD)
     )
     assert easy > hard + 0.1

@@ -99,10 +99,10 @@ def test_built_in_experts_bid_without_any_model() -> None:
 
 
 def test_a_declared_domain_overlaps_more_than_a_generalist() -> None:
-    assert experts.overlap(["law"], "Law") == 1.0
-    assert experts.overlap([GENERAL], "law") == 0.5
-    assert experts.overlap(["physics"], "law") == 0.0
-    assert experts.mixed_overlap(["law"], {"law": 0.7, "physics": 0.3}) == pytest.approx(0.7)
+    assert experts.overlap(("law",), "Law") == 1.0
+    assert experts.overlap((GENERAL,), "law") == 0.5
+    assert experts.overlap(("physics",), "law") == 0.0
+    assert experts.mixed_overlap(("law",), {"law": 0.7, "physics": 0.3}) == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def denied(one: Act) -> str:
     "kind", ["ask_model", "read_document", "read_feed", "run_tests", "commit", "discover"]
 )
 def test_the_teams_ordinary_work_is_permitted(kind: str) -> None:
-    verdict = POLICY.decide(act(kind))
+    actor = "agora" if kind == "commit" else "solver"
+    verdict = POLICY.decide(act(kind, actor))
     assert verdict.is_allowed
     assert verdict.reasons == ("ordinary_work: The team's ordinary work is permitted.",)
 
@@ -50,7 +51,17 @@ def test_untrusted_text_private_data_and_a_way_out_never_meet() -> None:
     assert "lethal_trifecta" in denied(calling(**all_three, is_private=False, sends=False))
     assert not denied(calling(**all_three | {"tags": []}))
     assert not denied(calling(**all_three | {"labels": ["private"]}))
-    assert not denied(calling(**all_three | {"labels": ["untrusted"]}))
+    assert "lethal_trifecta" not in denied(calling(**all_three | {"labels": ["untrusted"]}))
+
+
+def test_whoever_has_read_untrusted_text_sends_only_after_a_persons_yes() -> None:
+    sending = calling(labels=["untrusted"], tags=["sends"])
+    assert POLICY.decide(sending).asks and "sending_asks" in denied(sending)
+    assert not denied(calling(labels=["untrusted"], tags=["sends", "reads", "untrusted"]))
+
+
+def test_experts_commit_nothing() -> None:
+    assert "experts_change_nothing" in denied(act("commit"))
 
 
 def test_an_expert_calls_only_tools_that_it_was_given() -> None:

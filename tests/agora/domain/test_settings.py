@@ -38,11 +38,13 @@ def test_the_names_that_others_have_given_are_understood() -> None:
         "OPENAI_API_KEY": "sk-1",
         "OPENAI_BASE_URL": "http://llm/v1",
         "AGORA_HOME": "~/agora",
+        "AGORA_TOKEN": "open sesame",
     }
-    settings = load(env | {"PATH": "/bin", "AGORA_TOKEN": "not a setting"})
+    settings = load(env | {"PATH": "/bin", "AGORA_PORT": "not a setting"})
     assert settings.database.url and settings.openai.api_key
     assert settings.database.url.get_secret_value() == "postgresql://db/agora"
     assert settings.openai.api_key.get_secret_value() == "sk-1"
+    assert settings.serve.token and settings.serve.token.get_secret_value() == "open sesame"
     assert (settings.ollama.host, settings.openai.base_url) == ("box:11434", "http://llm/v1")
     assert settings.folder == Path.home() / "agora"
 

@@ -67,7 +67,7 @@ def test_outcomes_in_a_domain_count_more_there_than_elsewhere() -> None:
     state = after(*outcomes(0.9, 100), *outcomes(0.1, 100, domain="physics"))
     law, physics = (p_success(state, "a@m", {name: 1.0})[0] for name in ("law", "physics"))
     elsewhere, _ = p_success(state, "a@m", {"history": 1.0})
-    assert law > 0.75 and physics < 0.25 and 0.4 < elsewhere < 0.7
+    assert law > 0.75 and physics < 0.25 and 0.4 < elsewhere < 0.6
     mixed, _ = p_success(state, "a@m", {"law": 0.5, "physics": 0.5})
     assert mixed == pytest.approx((law + physics) / 2)
 
@@ -145,31 +145,10 @@ def test_who_came_back_has_the_hope_of_a_newcomer() -> None:
 
 
 def test_a_newcomer_has_more_hope_than_those_known_for_long() -> None:
-    state = after(*outcomes(0.6, 1001), event(bidder="late@m"))
-    hopes = []
-    for name in ("a@m", "late@m"):
-        q, n = p_success(state, name, {"law": 1.0})
-        hopes.append(standings.optimism(q, n, standings.exploration(state, name)) - q)
-    assert 0 < 5 * hopes[0] < hopes[1]
-
-
-def test_an_unlucky_start_is_not_the_end_however_long_ago_it_was() -> None:
-    unlucky = [event(False, bidder="unlucky@m") for _ in range(2)]
-    state = after(*unlucky, *outcomes(0.55, 1500))
-    bids = {}
-    for name in ("a@m", "unlucky@m"):
-        q, n = p_success(state, name, {"law": 1.0})
-        bids[name] = standings.optimism(q, n, standings.exploration(state, name))
-    assert bids["unlucky@m"] > bids["a@m"]
-
-
-def test_a_domain_that_is_hard_for_all_is_held_against_nobody() -> None:
-    others = [one for b in ("b@m", "c@m") for one in outcomes(0.8, 100, bidder=b)]
-    others += [one for b in ("b@m", "c@m") for one in outcomes(0.3, 100, bidder=b, domain="proofs")]
-    state = after(*others, *outcomes(0.35, 20, bidder="a@m", domain="proofs"))
-    law, proofs = (p_success(state, "a@m", {name: 1.0})[0] for name in ("law", "proofs"))
-    assert law > 0.65 and proofs < 0.5
-    assert p_success(state, "new@m", {"proofs": 1.0})[0] < 0.45
+    state = after(*outcomes(0.6, 1001))
+    assert standings.exploration(state, "a@m") == 0.5
+    assert standings.exploration(state, "late@m") == 1.5
+    assert standings.exploration(after(event(bidder="late@m"), state=state), "late@m") == 1.5
 
 
 def test_standings_of_an_older_version_can_be_carried_on() -> None:

@@ -119,3 +119,11 @@ async def test_good_calls_are_kept_to_be_replayed_and_bad_ones_are_not(team: Tea
     kept = await team.watching.replays("/w", "calc.py")
     assert [(one.arguments, one.result) for one in kept] == [({"a": 2}, [2]), ({"a": 1}, 1)]
     assert kept[0].function == "add" and await team.watching.replays("/else", "calc.py") == []
+
+
+async def test_a_call_of_a_repeated_node_counts_once(team: Team) -> None:
+    told = PLACE | {"is_right": False, "arguments": {}, "error": None}
+    for act in ("case/execution/0/call_tool/0", "case/execution/0/call_tool/0", "another", None):
+        await team.watching.judge(told | ({"act": act} if act else {}), "c")
+    (tool,) = (await team.watching.records())["tools"].values()
+    assert tool["executions"] == 3

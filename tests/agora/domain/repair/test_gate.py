@@ -322,3 +322,28 @@ class TestProof:
         place = tree(TOOL, TESTS.replace("price(50) == 0", "price(50) == 55"))
         verdict, _, _ = self.proved(sandbox, place, self.change("FREE = 50", "FREE = 50.0"))
         assert (verdict.verdict, verdict.rule) == ("refuse", "nothing_to_repair")
+
+
+OWN = {
+    "agora/domain/repair/gate.py": "LIMIT = 1\n",
+    "agora/team/acting.py": "LIMIT = 1\n",
+    "graphs/improvement.py": "LIMIT = 1\n",
+    "memory/claims.py": "LIMIT = 1\n",
+    "agora/domain/pulse.py": "LIMIT = 1\n",
+}
+
+
+def raised(path: str) -> str:
+    return f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-LIMIT = 1\n+LIMIT = 2\n"
+
+
+@pytest.mark.parametrize("path", [path for path in OWN if path != "agora/domain/pulse.py"])
+def test_no_patch_touches_what_decides_over_patches_of_agora_itself(path: str) -> None:
+    verdict = gate.judge(OWN, raised(path))
+    assert (verdict.verdict, verdict.rule) == ("refuse", "stable_core") and path in verdict.reason
+
+
+def test_what_is_no_core_of_agora_may_be_repaired_and_so_may_files_of_that_name_elsewhere() -> None:
+    assert gate.judge(OWN, raised("agora/domain/pulse.py")).verdict == "accept"
+    alone = {"memory/claims.py": "LIMIT = 1\n"}
+    assert gate.judge(alone, raised("memory/claims.py")).verdict == "accept"

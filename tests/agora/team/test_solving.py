@@ -1,0 +1,78 @@
+from typing import Any
+
+from agora.domain.contracts import Change, Json, Opportunity
+from agora.domain.repair.solutions import RIVALS, Instinct
+from agora.team import Team
+from agora.team.acting import standing_alone
+from tests.agora.domain.repair.test_solutions import lesson
+from tests.conftest import ask
+
+
+async def applied(team: Team, number: int, kind: str = "variable", status: str = "applied") -> str:
+    """Write an accepted fix down, as deploying leaves it."""
+    given: Json = {"id": f"change{number}", "subject": "tool.py", "workspace": "/w", "base": "b"}
+    change = Change.model_validate(given | {"diff": f"+{number}\n", "at": "2026-01-01T00:00:00Z"})
+    told: Json = {"operator": kind, "context": "Name in Return", "exception": "KeyError"}
+    told |= {"candidates": 40, "until_first": 7, "lesson": lesson(kind)}
+    with standing_alone("case", "improving"):
+        await team.changing.propose(change, None, {"solution": told})
+    await ask(team, "UPDATE changes SET status = %s WHERE id = %s RETURNING id", status, change.id)
+    return change.id
+
+
+async def ended(team: Team, number: int, verdict: str) -> None:
+    subject = f"/w:{number}"
+    await team.watching.open_one(Opportunity(id="", kind="failing_tests", subject=subject))
+    (row,) = [one for one in await team.watching.living() if one["subject"] == subject]
+    await team.watching.close(row["id"], verdict)
+
+
+async def test_an_accepted_fix_teaches_the_next_search_and_is_listed(team: Team) -> None:
+    assert await team.solving.instinct() == Instinct()
+    for number in range(3):
+        change = await applied(team, number)
+        await team.solving.learn(change)
+        await team.solving.learn(change)
+    known = await team.solving.instinct()
+    assert known.weights["variable"] > 0
+    (row,) = await team.solving.listed()
+    assert (row["operator"], row["exception"], row["fixes"]) == ("variable", "KeyError", 3)
+
+
+async def test_what_was_taken_back_teaches_nothing(team: Team) -> None:
+    change = await applied(team, 1)
+    await team.solving.learn(change)
+    await ask(team, "UPDATE changes SET status = 'reverted' WHERE id = %s RETURNING id", change)
+    assert await team.solving.instinct() == Instinct() and await team.solving.listed() == []
+
+
+async def improver(team: Team) -> list[Any]:
+    return [row for row in await team.watching.living() if row["kind"] == "improver"]
+
+
+async def test_an_improver_that_seldom_succeeds_is_challenged_by_another_manner(
+    team: Team,
+) -> None:
+    for number in range(9):
+        await ended(team, number, "not_found")
+    await team.solving.review()
+    assert await improver(team) == []
+    await ended(team, 9, "fixed")
+    await team.solving.review()
+    await team.solving.review()
+    (row,) = await improver(team)
+    assert row["evidence"]["attempted"] == 10 and row["evidence"]["deployed"] == 1
+    (trial,) = await team.proving.listed("improver")
+    assert trial["candidate"] == RIVALS[0].as_json()
+
+    for number in range(4):
+        await team.solving.learn(await applied(team, number, "variable"))
+    (trial,) = await team.proving.listed("improver")
+    assert trial["pairs"] == 4, "every new fix is looked for by both"
+
+
+async def test_a_manner_that_wins_its_trial_is_used_from_then_on(team: Team) -> None:
+    trial = await team.proving.open("improver", "operators", RIVALS[1].as_json())
+    await team.proving.end(trial, "promoted")
+    await team.solving.learn(await applied(team, 1))
+    assert (await team.solving.instinct()).boldness == RIVALS[1].boldness
