@@ -16,7 +16,7 @@ COPY memory memory
 COPY nodes nodes
 COPY prompts prompts
 COPY web web
-RUN make setup && rm -rf ~/.cache
+RUN UV_NO_CACHE=1 make setup
 
 USER agora
 ENV AGORA_HOME=/var/lib/agora AGORA_CONFIG=/opt/agora/config/cloud/production.yaml

@@ -325,11 +325,13 @@ async def worker_killed(stage: Stage) -> float | None:
     stage.local.fail("hang")
     before = len(stage.local.exchanges)
     victim = _victim(stage)
-    async with asyncio.timeout(180):
-        while len(stage.local.exchanges) == before or not await _beats(stage):
-            await asyncio.sleep(0.1)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
+    try:
+        async with asyncio.timeout(180):
+            while len(stage.local.exchanges) == before or not await _beats(stage):
+                await asyncio.sleep(0.1)
+    finally:
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
     await asyncio.sleep(LEASE_S + 0.5)  # a lease is on the database's clock, which nobody controls
     found = await stage.until("process_lost")
     stage.notes["during"] = await stage.tasks(3)

@@ -35,6 +35,7 @@ from agora.domain.repair.trials import (
 from agora.domain.repair.workspace import TestCommand
 
 INSIDE = Path(__file__).with_name("rehearsal_inside.py")
+MANY = 20  # files that are searched for wrong constants, though no failing test executes them
 BATCH = 48
 AT_ONCE = 16  # candidates in one process, where tests share no parameters
 FACTOR = 20  # of the slowest observed test: what a candidate may take
@@ -211,6 +212,9 @@ class Hunt:
         """Return the attempts that pass all tests, from the cheapest kind that has any."""
         failures = tuple(self.before.failures.values())
         scores = suspicion(self.observed, failures, [source.path for source in self.sources])
+        if len(self.sources) > MANY:  # of a large tree only what failing tests execute
+            executed = {path for path, _ in scores}
+            self.sources = tuple(one for one in self.sources if one.path in executed)
         wanted = expected_answers(self.tree, failures)
         ones = self.ones = singles(self.sources, scores, failures, wanted)
         first = [*proposed(self.tree, self.proposals), *self.instinct.ordered(ones, seed)]

@@ -64,6 +64,32 @@ def test_experts_commit_nothing() -> None:
     assert "experts_change_nothing" in denied(act("commit"))
 
 
+def test_an_expert_commits_and_promotes_nothing() -> None:
+    for kind in ("commit", "rewrite_prompt", "promote_prompt"):
+        assert "experts_change_nothing" in denied(act(kind)) and not denied(act(kind, "agora"))
+
+
+def test_what_costs_money_is_asked_twice(tmp_path: Path) -> None:
+    assert POLICY.decide(act(residency="eu").but(cost_usd=1.0)).is_allowed
+    dear = POLICY.decide(act(residency="eu").but(cost_usd=1.01))
+    assert dear.word == "ask" and "dear_acts_ask" in dear.reasons[0]
+    private = act(residency="eu", labels=["private"]).but(cost_usd=1.01)
+    assert POLICY.decide(private).word == "deny"
+
+
+@pytest.mark.parametrize("said", ['@effect("ask") permit', '@effect("deny") forbid'])
+def test_an_effect_that_says_nothing_stops_with_file_and_line(tmp_path: Path, said: str) -> None:
+    with pytest.raises(PolicyError, match=r"own\.cedar:2: @effect"):
+        write(tmp_path, f'\n@id("a") {said} (principal, action, resource);')
+
+
+def test_what_changed_between_two_sets_is_named(tmp_path: Path) -> None:
+    rule = '@id("{}") permit (principal, action, resource) when {{ context.sends }};'
+    before = write(tmp_path, rule.format("a") + rule.format("b"))
+    after = write(tmp_path, rule.format("b").replace("sends", "is_private") + rule.format("c"))
+    assert after.changes_from(before.texts) == ["+ c", "- a", "~ b"]
+
+
 def test_an_expert_calls_only_tools_that_it_was_given() -> None:
     assert not denied(calling())
     assert "own_tools_only" in denied(act("call_tool"))
