@@ -158,6 +158,7 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
             here = Case(here.id, here.thread_id, here.stage, held.token, here.round)
             case.set(here)
             audited.set({})
+            await team.current().acting.policy.refresh()
             with structlog.contextvars.bound_contextvars(
                 correlation_id=here.correlation_id, stage=here.stage
             ):

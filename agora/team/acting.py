@@ -159,6 +159,7 @@ class Acting:
 
     async def _decide(self, here: Case, act: Act) -> Row:
         """Return the entry that permits the act; raise RefusedError, or ask a person."""
+        await self.policy.refresh()
         if self.policy.noted != self.policy.state:
             await self._note_policies()
         said = self.policy.decide(act)

@@ -148,6 +148,7 @@ class Changing:
         """
         row = await self.find(change_id)
         act = Act(kind="approve_change", subject=row["subject"], facts=_facts(row))
+        await self.acting.policy.refresh()
         said = self.acting.policy.decide(act)
         if not said.is_allowed:
             return False

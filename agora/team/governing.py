@@ -1,5 +1,6 @@
 """Governing: the policies in force, taken up anew when their files change, without a restart."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,6 @@ class Governing:
     @property
     def hash(self) -> str:
         """Name the set of policies in force."""
-        self._look()
         return self.policy.hash
 
     @property
@@ -58,14 +58,17 @@ class Governing:
 
     def decide(self, act: Act) -> PolicyVerdict:
         """Return what the policies in force say of an act."""
-        self._look()
         return self.policy.decide(act)
 
-    def _look(self) -> None:
+    async def refresh(self) -> None:
+        """Take up files that have changed, in a thread: whoever serves others reads no files."""
         now = time.monotonic()
-        if now - self._looked_at < LOOK_S:
-            return
-        self._looked_at, stamp = now, _stamp_of(self.folders)
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            await asyncio.to_thread(self._look)
+
+    def _look(self) -> None:
+        stamp = _stamp_of(self.folders)
         if stamp == self._stamp:
             return
         self._stamp = stamp

@@ -108,6 +108,7 @@ class Promoting:
         known = await self._proposed(change_id, expert, version, reason, figures)
         if known["status"] in ("applied", "rejected", "failed", "reverted"):
             return str(known["status"])
+        await self.acting.policy.refresh()
         demanded = self._demanded(expert)
         if demanded == "nobody":
             with standing_alone(change_id, STAGE):
