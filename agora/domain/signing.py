@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -130,9 +131,11 @@ class Signer:
         self._write(self.path)
 
     def _write(self, path: Path) -> None:
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(_fresh_pem())
+        # A name of its own for each thread: one must not write into what another has linked.
+        line, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        fresh = Path(name)
+        with os.fdopen(line, "wb") as file:
+            file.write(_fresh_pem())
         try:
             os.link(fresh, path)  # of two processes the first wins, and neither sees half a key
         except FileExistsError:

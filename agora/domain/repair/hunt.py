@@ -220,7 +220,7 @@ class Hunt:
         first = [*proposed(self.tree, self.proposals), *self.instinct.ordered(ones, seed)]
         before = 0
         for attempts in (first, list(pairs(ones))):
-            late = self.attempt(rehearsals, islice(attempts, candidates - self.tried), 1)
+            late = self.attempt(rehearsals, islice(attempts, max(0, candidates - self.tried)), 1)
             if not self.found:
                 self.attempt(rehearsals, iter(late), PATIENCE)
             if self.found or self._is_over:
