@@ -176,7 +176,8 @@ class Answering:
     ) -> Conversation:
         found = await self.library.passages(task)
         quoted = [f"{printable(one.path)}:{one.line}\n{one.text}" for one in found]
-        read = [*(one.path for one in found), *(one.text for one in found), *context.memories]
+        # Memories are the team's own: what is untrusted in them only untrusted tasks are told.
+        read = [*(one.path for one in found), *(one.text for one in found)]
         text = prompts.load("answer").render(
             task=task.text,
             pulse=pulse.for_model(context.pulse, bidder.model),
