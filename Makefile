@@ -23,7 +23,8 @@ programs:
 tested-with:
 	@command -v redis-server >/dev/null || scripts/add_packages redis-server || true
 	@command -v chromium >/dev/null || scripts/add_packages chromium || true
-	@[[ -d .venv/javascript ]] || ! command -v npm >/dev/null || scripts/add_javascript || true
+	@command -v npm >/dev/null || scripts/add_packages nodejs npm || true
+	@[[ -d .venv/javascript ]] || scripts/add_javascript || true
 
 $(BIN)/uv:
 	@scripts/make_venv
