@@ -179,6 +179,7 @@ class RepairSettings(_Section):
     replays: int = Field(ge=0)
     probes: int = Field(ge=0)
     archive_days: float = Field(gt=0)
+    test_files: int = Field(ge=1)
 
 
 class McpServerSettings(_Section):

@@ -24,10 +24,12 @@ from agora.team.assessing import Assessing
 from agora.team.calibrating import Calibrating
 from agora.team.capabilities import Capabilities
 from agora.team.changing import Changing
+from agora.team.claiming import Claiming
 from agora.team.clocks import Clock, system
 from agora.team.comparing import Comparing
 from agora.team.constructing import Constructing
 from agora.team.distilling import Distilling
+from agora.team.gating import Gating
 from agora.team.governing import Governing
 from agora.team.hearing import Hearing
 from agora.team.holding import Holding
@@ -54,11 +56,13 @@ from agora.team.registering import Registering
 from agora.team.remembering import Remembering
 from agora.team.repairing import Repairing
 from agora.team.scouting import Scouting
+from agora.team.searching import Searching
 from agora.team.seating import Seating
 from agora.team.solving import Solving
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
+from agora.team.testing import Testing
 from agora.team.tooling import Tooling
 from agora.team.trying import Trying
 from agora.team.verifying import Verifying
@@ -194,21 +198,42 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
         solving=solving,
-        repairing=Repairing(
-            settings,
-            acting,
-            watching,
-            changing,
-            solving,
-            proposing,
-            meeting,
-            Constructing(database, acting, proposing),
-            clock,
+        repairing=_repairing(
+            settings, database, acting, watching, changing, solving, proposing, meeting, clock
         ),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),
         looping=Looping(settings, database, watching, alerting, clock),
         maintaining=Maintaining(settings, database, acting, registering, watching, clock),
+    )
+
+
+def _repairing(
+    settings: Settings,
+    database: Database,
+    acting: Acting,
+    watching: Watching,
+    changing: Changing,
+    solving: Solving,
+    proposing: Proposing,
+    meeting: Meeting,
+    clock: Clock,
+) -> Repairing:
+    constructing = Constructing(database, acting, proposing)
+    testing = Testing(settings, acting)
+    return Repairing(
+        settings=settings,
+        watching=watching,
+        changing=changing,
+        solving=solving,
+        proposing=proposing,
+        meeting=meeting,
+        constructing=constructing,
+        testing=testing,
+        claiming=Claiming(watching, changing, testing),
+        searching=Searching(settings, acting, watching, changing, solving, proposing),
+        gating=Gating(settings, acting, watching, changing, constructing, testing),
+        clock=clock,
     )
 
 

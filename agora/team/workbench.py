@@ -2,9 +2,9 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -25,6 +25,15 @@ class Bench:
     workspace: Workspace
     command: TestCommand
     sandbox: Sandbox
+
+    def on(self, files: Sequence[str]) -> "Bench":
+        """Return the bench with these files of tests only."""
+        return replace(self, command=self.command.on(files))
+
+    @property
+    def on_all(self) -> "Bench":
+        """Return the bench with all tests that were asked for."""
+        return replace(self, command=TestCommand.parse(self.order.test, self.workspace))
 
 
 def opened(settings: SandboxSettings, order: Improvement) -> Bench:

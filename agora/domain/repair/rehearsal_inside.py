@@ -270,6 +270,11 @@ class Rehearsal:
         self.said = said
         self.modules: dict[str, Module] = {}
 
+    def pytest_collection(self) -> None:
+        """Prepare Hypothesis before any test is imported, and after its plugin is."""
+        if "no:hypothesispytest" not in self.order["arguments"]:
+            steady_properties()
+
     def pytest_runtestloop(self, session: Any) -> bool:
         """Observe the tests, then try candidates until the search says goodbye."""
         self.items = {item.nodeid: item for item in session.items}
@@ -427,6 +432,19 @@ def forked(work: Callable[[int], None], timeout_s: float) -> bytes:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return said
+
+
+def steady_properties() -> None:
+    """Let Hypothesis draw the same examples each time, and not look for smaller ones."""
+    try:
+        from hypothesis import Phase, settings
+    except ImportError:
+        return
+    phases = (Phase.explicit, Phase.generate)
+    settings.register_profile(
+        "rehearsal", derandomize=True, database=None, deadline=None, phases=phases
+    )
+    settings.load_profile("rehearsal")
 
 
 def main() -> None:

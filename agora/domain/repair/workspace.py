@@ -8,13 +8,14 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agora.domain import git
 from agora.domain.errors import DirtyWorkspaceError, WorkspaceError
 from agora.domain.repair.interpreters import OWN, Interpreter, interpreter_of
+from agora.domain.repair.territory import OWN_MARKS
 
 UNFINISHED = {
     "MERGE_HEAD": "merge",
@@ -32,6 +33,8 @@ PLUGINS = {
     "langsmith": "langsmith_plugin",
     "platformdirs": "platformdirs",
 }
+# Options of pytest whose value is the next word: it names no test, even if there is such a file
+VALUED = ("-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W", "--ignore", "--deselect", "--rootdir")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
@@ -74,6 +77,21 @@ class TestCommand:
         rest = tuple(arguments[2:] if is_module else arguments)
         python, idle = _find(program, workspace.root), _idle(workspace)
         return cls(text, workspace.root, python, rest, idle, is_module, env)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return the files, folders and tests that it names; none stands for all."""
+        return tuple(word for word, is_place in self._words() if is_place)
+
+    def on(self, files: Sequence[str]) -> "TestCommand":
+        """Return the command for these files of tests only; its options stay."""
+        options = (word for word, is_place in self._words() if not is_place)
+        return replace(self, arguments=(*options, *files))
+
+    def _words(self) -> Iterator[tuple[str, bool]]:
+        for before, word in zip(("", *self.arguments), self.arguments, strict=False):
+            is_free = not word.startswith("-") and before not in VALUED
+            yield word, is_free and (self.root / word.partition("::")[0]).exists()
 
     @property
     def readable(self) -> tuple[Path, ...]:
@@ -182,12 +200,16 @@ def _split(text: str) -> tuple[dict[str, str], list[str]]:
 
 
 def _find(program: str, root: Path) -> Interpreter:
-    """Return the Python of a program: the workspace's own, that on PATH, or ours."""
+    """Return the Python of a program: the workspace's own, that on PATH, or ours.
+
+    A copy of Agora's own checkout needs what Agora needs: without a Python of its own, ours.
+    """
     if "/" in program:
         places: list[str | Path] = [root / Path(program).expanduser()]
     else:
         local = [root / venv / "bin" / program for venv in (".venv", "venv")]
-        places = [*local, shutil.which(program) or ""]
+        is_own = all((root / mark).is_file() for mark in OWN_MARKS)
+        places = [*local, "" if is_own else shutil.which(program) or ""]
     for place in places:
         if not place or not os.access(place, os.X_OK) or Path(place).is_dir():
             continue

@@ -1,0 +1,135 @@
+"""Gating: a change before it comes near a person: its text, its tests, its answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from agora.domain.contracts import Act, ActOutcome, Json, Replay, Verdict
+from agora.domain.repair import gate
+from agora.domain.repair.trials import TestRun, run_tests
+from agora.domain.settings import Settings
+from agora.team.acting import Acting
+from agora.team.changing import Changing
+from agora.team.constructing import Constructing
+from agora.team.testing import SHADOW_S, Testing, narrowed, shadows
+from agora.team.watching import Watching
+from agora.team.workbench import Bench, on_a_copy
+from memory.database import Row
+
+MORE = 100
+"""Ordinals of acts that run the tests of what is patched begin here."""
+
+
+@dataclass(frozen=True)
+class Gating:
+    """The gate with its sandbox, and what it has found, kept with the change."""
+
+    settings: Settings
+    acting: Acting
+    watching: Watching
+    changing: Changing
+    constructing: Constructing
+    testing: Testing
+
+    async def test(self, bench: Bench, row: Row, times: int) -> Verdict:
+        """Return the gate's verdict on a change: its text, then its tests before and after.
+
+        `times` counts the bases that it was tested on before.
+        """
+        change_id, bench = row["id"], narrowed(bench, row["evidence"])
+        if "goal" in row["evidence"]:
+            verdict, found = await self.constructing.test(bench, row["diff"], times)
+            await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
+            return verdict
+        if "pattern" in row["evidence"]:
+            verdict, found = await self._test_shared(bench, row["diff"], times)
+            await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
+            return verdict
+        diff, before = row["diff"], TestRun.model_validate(row["evidence"]["target"])
+        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        if verdict.verdict != "refuse":
+            bench, before = await self._widened(bench, row, before, times)
+            act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
+            replays = await self.watching.replays(str(bench.workspace.root), row["subject"])
+            result = await self.acting.perform(act, lambda: _prove(bench, diff, before, replays))
+            proved = Verdict.model_validate(result["verdict"])
+            verdict = proved if proved.verdict == "refuse" else verdict
+            found = {"tests": result["report"], "trial": result["trial"]}
+            await self.changing.add_evidence(change_id, found)
+        await self.changing.add_evidence(change_id, {"verdict": verdict.as_json()})
+        return verdict
+
+    async def _widened(
+        self, bench: Bench, row: Row, before: TestRun, times: int
+    ) -> tuple[Bench, TestRun]:
+        """Let the tests next to what is patched count, too, where not all tests are run."""
+        if "tests_near" not in row["evidence"]:
+            return bench, before
+        chosen, wanted = row["evidence"]["tests_near"], [row["subject"]]
+        near = (await self.testing.near(bench.on_all, wanted)).get("tests_near", chosen)
+        more = [path for path in near["files"] if path not in chosen["files"]]
+        files = [*chosen["files"], *more]
+        bench = bench.on(files)
+        await self.changing.add_evidence(row["id"], {"tests_near": chosen | {"files": files}})
+        if more:
+            ran = await self.testing.run(bench.on(more), MORE + times)
+            passing = {name: ran.outcomes[name] for name in (*ran.passing, *ran.ids("skipped"))}
+            before = before.but(
+                outcomes=before.outcomes | passing, durations=before.durations | ran.durations
+            )
+        return bench, before
+
+    async def _test_shared(self, bench: Bench, diff: str, times: int) -> tuple[Verdict, Json]:
+        """Return the verdict on what only moves code: all tests stay as they are."""
+        verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
+        if verdict.verdict == "refuse":
+            return verdict, {}
+
+        def do(tree: Path, cancel: Event) -> ActOutcome:
+            timeout_s = self.settings.sandbox.test_timeout_s
+            before = run_tests(
+                bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel
+            )
+            proved, report = gate.prove(
+                bench.sandbox, tree, bench.command, diff, before, cancel=cancel, repairs=False
+            )
+            proof = report.as_json() if report else None
+            return ActOutcome(result={"verdict": proved.as_json(), "tests": proof})
+
+        act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
+        said = await self.acting.perform(act, lambda: on_a_copy(bench, do))
+        proved = Verdict.model_validate(said["verdict"])
+        return (proved if proved.verdict == "refuse" else verdict), {"tests": said["tests"]}
+
+
+async def _prove(bench: Bench, diff: str, before: TestRun, replays: Sequence[Replay]) -> ActOutcome:
+    def do(tree: Path, cancel: Event) -> ActOutcome:
+        verdict, report = gate.prove(
+            bench.sandbox, tree, bench.command, diff, before, cancel=cancel
+        )
+        told: Json = {}
+        if verdict.verdict != "refuse":
+            verdict, told = _beside(bench, tree, diff, before, replays, cancel)
+        proof = report.as_json() if report else None
+        return ActOutcome(result={"verdict": verdict.as_json(), "report": proof, "trial": told})
+
+    return await on_a_copy(bench, do)
+
+
+def _beside(
+    bench: Bench, tree: Path, diff: str, before: TestRun, replays: Sequence[Replay], cancel: Event
+) -> tuple[Verdict, Json]:
+    """Run the old version once more, and the patch beside it: on the tests, and on calls."""
+    again = run_tests(bench.sandbox, tree, bench.command, timeout_s=SHADOW_S, cancel=cancel)
+    if lucky := sorted(set(before.failing) & set(again.passing)):
+        why = f"{lucky[0]} passes without the patch, too, when it is run again"
+        return Verdict(verdict="refuse", rule="flaky", reason=why), {}
+    found = shadows(bench, tree, before, [diff], replays, cancel)
+    if not found:
+        return Verdict(verdict="accept"), {}
+    told = found[0].as_json() | {"told": found[0].told}
+    if broken := found[0].broken:
+        why = "a recorded good call gives {after} now, not {before}: {call}".format(**broken[0])
+        return Verdict(verdict="refuse", rule="replay", reason=why), told
+    return Verdict(verdict="accept"), told
