@@ -35,6 +35,14 @@ FROM changes LEFT JOIN approvals ON approvals.change_id = changes.id
 WHERE workspace = %s AND takes_back = '' AND status IN ('rejected', 'reverted')
 ORDER BY changes.created_at DESC LIMIT 100
 """
+# A change that nobody has answered in time says nothing.
+ANSWERED = """
+SELECT changes.status, coalesce(evidence -> 'solution' ->> 'operator', '') AS operator
+FROM changes LEFT JOIN approvals ON approvals.change_id = changes.id
+WHERE workspace = %s AND takes_back = '' AND status IN ('applied', 'rejected', 'reverted')
+  AND evidence ? 'solution' AND approvals.by IS DISTINCT FROM 'expiry'
+ORDER BY changes.created_at DESC LIMIT %s
+"""
 RATE = """
 SELECT count(*) AS attempted, count(*) FILTER (WHERE verdict = 'fixed') AS deployed FROM (
     SELECT verdict FROM opportunities WHERE status = 'closed'
@@ -75,6 +83,11 @@ async def listed(connection: Rows) -> list[Row]:
 async def refused(connection: Rows, workspace: str) -> list[Row]:
     """Return what people have rejected in a workspace, or watches taken back, newest first."""
     return await (await connection.execute(REFUSED, [workspace])).fetchall()
+
+
+async def answered(connection: Rows, workspace: str, newest: int) -> list[Row]:
+    """Return status and operator of the newest fixes that were answered, newest first."""
+    return await (await connection.execute(ANSWERED, [workspace, newest])).fetchall()
 
 
 async def failed(connection: Rows, opportunity_id: str) -> list[Row]:

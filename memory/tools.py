@@ -40,6 +40,11 @@ WHERE kind = 'tool.judged' AND body->>'workspace' = %(workspace)s AND body->>'to
   AND coalesce((body->>'when')::timestamptz, at) > %(since)s
 GROUP BY 1
 """
+FRUITLESS = """
+SELECT evidence ->> 'tool' AS tool, count(*) AS times FROM opportunities
+WHERE evidence ->> 'workspace' = %s AND status = 'closed' AND verdict = 'not_found'
+  AND kind IN ('failing_tool', 'predicted_fault') GROUP BY 1
+"""
 USED = """
 SELECT body->>'tool' AS tool, max(coalesce((body->>'when')::timestamptz, at)) AS at
 FROM events WHERE kind = 'tool.judged' AND body->>'workspace' = %s GROUP BY 1
@@ -94,6 +99,12 @@ async def callers(
     given = {"workspace": workspace, "tool": tool, "since": now - timedelta(days=days)}
     rows = await (await connection.execute(CALLERS, given)).fetchall()
     return {row["actor"]: int(row["good"]) for row in rows}
+
+
+async def fruitless(connection: Rows, workspace: str) -> dict[str, int]:
+    """Return how many repairs of each tool have found nothing."""
+    rows = await (await connection.execute(FRUITLESS, [workspace])).fetchall()
+    return {row["tool"]: row["times"] for row in rows}
 
 
 async def used(connection: Rows, workspace: str) -> dict[str, datetime]:

@@ -19,7 +19,9 @@ PRESETS = {
     "production": Preset(interval_s=1800, maintenance_h=24, executions=50, below=0.70),
     "aggressive": Preset(interval_s=300, maintenance_h=6, executions=5, below=0.75),
 }
-REPAIRABLE = ("alarm", "failing_tool", "predicted_fault")
+TIDIED = ("duplicate_tool", "unused_tool")
+"""Kinds that need no search: what becomes of them is proposed at once."""
+REPAIRABLE = ("alarm", "failing_tool", "predicted_fault", *TIDIED)
 """Kinds of opportunities that a run is begun for; failing tests are another, and cost a look."""
 
 

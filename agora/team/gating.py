@@ -7,7 +7,9 @@ from threading import Event
 
 from agora.domain.contracts import Act, ActOutcome, Json, Replay, Verdict
 from agora.domain.repair import gate
-from agora.domain.repair.trials import TestRun, run_tests
+from agora.domain.repair.patches import parse
+from agora.domain.repair.shadows import Shadow
+from agora.domain.repair.trials import NoTestsError, TestRun, run_tests
 from agora.domain.settings import Settings
 from agora.team.acting import Acting
 from agora.team.changing import Changing
@@ -86,14 +88,24 @@ class Gating:
         if verdict.verdict == "refuse":
             return verdict, {}
 
+        root, paths = str(bench.workspace.root), [one.path for one in parse(diff)]
+        replays = await self.watching.replays(root, *paths)
+
         def do(tree: Path, cancel: Event) -> ActOutcome:
             timeout_s = self.settings.sandbox.test_timeout_s
-            before = run_tests(
-                bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel
-            )
+            try:
+                before = run_tests(
+                    bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel
+                )
+            except NoTestsError:
+                blind = Verdict(verdict="refuse", rule="tests", reason="no test would see it break")
+                return ActOutcome(result={"verdict": blind.as_json(), "tests": None})
             proved, report = gate.prove(
                 bench.sandbox, tree, bench.command, diff, before, cancel=cancel, repairs=False
             )
+            if proved.verdict != "refuse" and replays:
+                found = shadows(bench, tree, before, [diff], replays, cancel)
+                proved = _replayed(found[0]) if found else proved
             proof = report.as_json() if report else None
             return ActOutcome(result={"verdict": proved.as_json(), "tests": proof})
 
@@ -129,7 +141,11 @@ def _beside(
     if not found:
         return Verdict(verdict="accept"), {}
     told = found[0].as_json() | {"told": found[0].told}
-    if broken := found[0].broken:
-        why = "a recorded good call gives {after} now, not {before}: {call}".format(**broken[0])
-        return Verdict(verdict="refuse", rule="replay", reason=why), told
-    return Verdict(verdict="accept"), told
+    return _replayed(found[0]), told
+
+
+def _replayed(shadow: Shadow) -> Verdict:
+    if not shadow.broken:
+        return Verdict(verdict="accept")
+    why = "a recorded good call gives {after} now, not {before}: {call}".format(**shadow.broken[0])
+    return Verdict(verdict="refuse", rule="replay", reason=why)

@@ -14,6 +14,7 @@ from agora.domain import probing
 from agora.domain.contracts import Act, ActOutcome, Json, Opportunity
 from agora.domain.detection import FAMILY
 from agora.domain.probing import LEAST_RESULTS, LIKENESS, shape
+from agora.domain.repair.instincts import Habit
 from agora.domain.repair.sandbox import choose_sandbox
 from agora.domain.settings import Settings
 from agora.domain.tools import Tool
@@ -54,13 +55,16 @@ class Maintaining:
         rows = [row for row in await self.registering.known(workspace) if not row["gone_at"]]
         told: Json = synced.as_json() | {"dry_run": dry_run}
         told |= {"reconciled": await self._reconcile(workspace, rows, dry_run)}
-        unused = await self._unused(workspace, rows)
+        habits = await self.registering.habits(workspace)
+        kept = {one.subject for one in habits if one.kind == "keep"}
+        told |= {"instincts": [one.as_json() for one in habits]}
+        unused = [*await self._unused(workspace, rows), *_fruitless(workspace, rows, habits)]
         told |= {"unused": [one.evidence["tool"] for one in unused]}
         told |= {"archived": await self._archive(workspace, dry_run)}
         fresh = [row for row in rows if row["probed"] != row["digest"]]
         if dry_run:
             return told | {"to_probe": [row["name"] for row in fresh if _is_safe(row)]}
-        faults, doubles = await self._probe(workspace, rows, fresh, trust_workspace)
+        faults, doubles = await self._probe(workspace, rows, fresh, kept, trust_workspace)
         told |= {"predicted": [one.evidence["tool"] for one in faults]}
         told |= {"duplicates": [one.evidence["tool"] for one in doubles]}
         return told | {"found": await self.watching.open_each([*faults, *doubles, *unused])}
@@ -85,8 +89,9 @@ class Maintaining:
         since = self.clock() - timedelta(days=self.settings.repair.unused_days)
         async with self.database.transaction() as connection:
             used = await table.used(connection, workspace)
+        because = f"has had no call as a tool for {self.settings.repair.unused_days:g} days"
         return [
-            _about(workspace, row, "unused_tool", signs=["unused"])
+            _about(workspace, row, "unused_tool", signs=["unused"], because=because)
             for row in rows
             if row["seen_at"] < since and used.get(row["name"], since) <= since
         ]
@@ -102,7 +107,12 @@ class Maintaining:
         return {"tools": names, "calls": calls}
 
     async def _probe(
-        self, workspace: str, rows: list[Row], fresh: list[Row], trust_workspace: bool
+        self,
+        workspace: str,
+        rows: list[Row],
+        fresh: list[Row],
+        kept: set[str],
+        trust_workspace: bool,
     ) -> tuple[list[Opportunity], list[Opportunity]]:
         """Try inputs on tools that are new or altered; return predicted faults, and duplicates."""
         if not self.settings.repair.probes:
@@ -117,7 +127,8 @@ class Maintaining:
         for one, other in await self._pairs(rows, {row["name"] for row in fresh}):
             told = await self._try(workspace, [one, other], trust_workspace)
             if told and told["equal"] and told["results"] >= LEAST_RESULTS:
-                doubles.append(_double(workspace, one, other, told["examples"]))
+                first, second = (other, one) if other["name"] in kept else (one, other)
+                doubles.append(_double(workspace, first, second, told["examples"]))
         async with self.database.transaction() as connection:
             for row in fresh:
                 await table.probed(connection, workspace, row["name"])
@@ -184,6 +195,23 @@ def _about(workspace: str, row: Row, kind: str, **evidence: object) -> Opportuni
     )
 
 
+def _fruitless(workspace: str, rows: list[Row], habits: list[Habit]) -> list[Opportunity]:
+    """Return what should be used no longer, though it is."""
+    named = {one.subject: one.because for one in habits if one.kind == "deprecate"}
+    return [
+        _about(
+            workspace,
+            row,
+            "unused_tool",
+            signs=["fruitless"],
+            because=named[row["name"]],
+            used=True,
+        )
+        for row in rows
+        if row["name"] in named
+    ]
+
+
 def _fault(workspace: str, row: Row, fault: Json) -> Opportunity:
     said = ", ".join(f"{name}={value!r}" for name, value in fault["arguments"].items())
     where = f"{fault['file']}:{fault['line']}"
@@ -196,5 +224,11 @@ def _fault(workspace: str, row: Row, fault: Json) -> Opportunity:
 def _double(workspace: str, one: Row, other: Row, examples: int) -> Opportunity:
     text = f"{other['name']} does what {one['name']} does, on {examples} generated inputs"
     return _about(
-        workspace, other, "duplicate_tool", signs=["duplicate"], same_as=one["name"], fault=text
+        workspace,
+        other,
+        "duplicate_tool",
+        signs=["duplicate"],
+        same_as=one["name"],
+        same_path=one["path"],
+        fault=text,
     )

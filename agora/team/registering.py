@@ -12,6 +12,7 @@ from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
 from agora.domain.errors import UsageError, WorkspaceError
 from agora.domain.mcp_servers import McpSilentError
 from agora.domain.registry import Difference
+from agora.domain.repair.instincts import Habit, of_tools
 from agora.domain.settings import Settings
 from agora.domain.signatures import parsed
 from agora.domain.tools import Tool
@@ -137,15 +138,28 @@ class Registering:
         living = [Tool.model_validate(one["body"]) for one in rows if one["gone_at"] is None]
         return await self._value(workspace, row, living)
 
+    async def habits(self, workspace: str) -> list[Habit]:
+        """Return which tools to keep and which to deprecate, and why."""
+        rows = [row for row in await self.known(workspace) if row["gone_at"] is None]
+        living = [Tool.model_validate(row["body"]) for row in rows]
+        async with self.database.transaction() as connection:
+            fruitless = await table.fruitless(connection, workspace)
+        told = [
+            {
+                "name": row["name"],
+                "value": await self._value(workspace, row, living),
+                "fruitless": fruitless.get(row["name"], 0),
+                "alternatives": _others(row, living),
+            }
+            for row in rows
+        ]
+        return of_tools(told, self.settings.repair.valuable)
+
     async def _value(self, workspace: str, row: Row, living: list[Tool]) -> float:
         days = registry.VALUE_DAYS
         async with self.database.transaction() as connection:
             good = await table.callers(connection, workspace, row["name"], self.clock(), days)
-        others = [
-            one.name
-            for one in living
-            if one.capability == row["capability"] and one.name != row["name"]
-        ]
+        others = _others(row, living)
         patterns = {expert.name: expert.tools for expert in declared()}
         return registry.value(good, others, patterns)
 
@@ -209,6 +223,12 @@ class Registering:
             await self.changing.hear(change.id, said.model_dump(include={"type", "by", "reason"}))
             commit = await self.changing.deploy(change.id)
         return {"change_id": change.id, "commit": commit, "diff": diff}
+
+
+def _others(row: Row, living: list[Tool]) -> list[str]:
+    """Return the names of living tools with the capability of another one."""
+    alike = (one for one in living if one.capability == row["capability"])
+    return [one.name for one in alike if one.name != row["name"]]
 
 
 def _text(workspace: str, path: str) -> str:

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
 
 import prompts
 from agora.domain import commits
 from agora.domain.contracts import Change, Improvement, Json, Opportunity, Verdict, digest_of
-from agora.domain.repair import reports
+from agora.domain.loops import TIDIED
+from agora.domain.repair import reports, tidying
 from agora.domain.repair.patches import parse
 from agora.domain.repair.territory import is_test
+from agora.domain.repair.tidying import Tidying
 from agora.domain.repair.trials import TestRun
 from agora.domain.settings import Settings
 from agora.team.acting import case
@@ -83,6 +87,8 @@ class Repairing:
         """Add to the opportunity what fails and where, and return it as a readable report."""
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
+        if row["kind"] in TIDIED:
+            return await self._tidied(bench, row)
         if "pattern" in evidence:
             return str(evidence["report"])
         if goal := evidence.get("goal"):
@@ -102,6 +108,26 @@ class Repairing:
         await self.watching.add_evidence(opportunity_id, found)
         return report
 
+    async def _tidied(self, bench: Bench, row: Row) -> str:
+        """Add what becomes of a tool to the opportunity, and return it as a report."""
+        evidence = row["evidence"]
+        name, path = str(evidence["tool"]), evidence["path"]
+
+        def do(tree: Path, _: Event) -> Tidying:
+            function = name.rpartition(".")[2]
+            if row["kind"] == "unused_tool":
+                why, is_used = str(evidence["because"]), bool(evidence.get("used"))
+                return tidying.unused(tree, path, function, why, is_used=is_used)
+            kept = str(evidence["same_as"]).rpartition(".")[2]
+            return tidying.doubled(tree, path, function, evidence["same_path"], kept)
+
+        found = await on_a_copy(bench, do)
+        said = evidence.get("fault") or f"{name}: {evidence['because']}"
+        report = f"{said}\n{found.title or found.why}"
+        told = {"pattern": found.diff, "title": found.title, "report": report, "files": [path]}
+        await self.watching.add_evidence(row["id"], told)
+        return report
+
     async def _chosen(self, bench: Bench, evidence: Json) -> Json:
         """Return which tests reach a tool, where nobody has chosen any yet."""
         is_about_tool = "path" in evidence and _known(evidence, bench.workspace.head) is None
@@ -118,8 +144,8 @@ class Repairing:
         evidence: Json = row["evidence"]
         if "goal" in evidence:
             return await self._construct(bench, row, attempt, brief), 0
-        if diff := evidence.get("pattern"):
-            return await self._share(bench, row, diff) if not attempt else None, 0
+        if "pattern" in evidence:
+            return await self._share(bench, row, evidence["pattern"]) if not attempt else None, 0
         bench = narrowed(bench, evidence)
         best, proof, tried = await self.searching.find(bench, evidence, attempt, tell, brief)
         if best is None:
@@ -144,13 +170,15 @@ class Repairing:
         await self.changing.propose(change, row["id"], proof)
         return change.id
 
-    async def _share(self, bench: Bench, row: Row, diff: str) -> str:
-        """Propose one change of all tools that repeat a function."""
+    async def _share(self, bench: Bench, row: Row, diff: str) -> str | None:
+        """Propose one change that only moves code; None where there is none that is wanted."""
+        unwanted = await self.changing.unwanted(str(bench.workspace.root))
+        if not diff or digest_of(diff) in unwanted:
+            return None
         paths = [patch.path for patch in parse(diff)]
         name = row["subject"].rpartition(":")[2]
-        change = self._titled(
-            bench, 0, paths[0], diff, f"Share {name} between {len(paths) - 1} files"
-        )
+        shared = f"Share {name} between {len(paths) - 1} files"
+        change = self._titled(bench, 0, paths[0], diff, row["evidence"].get("title") or shared)
         await self.changing.propose(change, row["id"], row["evidence"])
         return change.id
 
@@ -201,7 +229,7 @@ class Repairing:
             has_models = await self.proposing.has_models()
             return "nobody has built what the gate accepts" if has_models else NO_MODEL
         if "pattern" in row["evidence"]:
-            return "the gate refuses to share it"
+            return str(row["evidence"]["report"])
         if not row["evidence"]["before"]["failures"]:
             return "the tool fails in use, but no test shows it: add a test that does"
         return f"none of {tried} candidates passes all tests"

@@ -63,7 +63,7 @@ class Searching:
             bench.order.seed + attempt,
             limit_s,
             most,
-            await self.solving.instinct(),
+            await self.solving.instinct(str(bench.workspace.root)),
             offers,
             [one["diff"] for one in refused],
         )

@@ -1,10 +1,11 @@
 """Solving: the solution library, and what a search may learn from what people said."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from agora.domain.contracts import Json, Opportunity
+from agora.domain.repair.instincts import Habit, of_fixes
 from agora.domain.repair.solutions import RIVALS, Instinct, Manner, learnt
 from agora.domain.settings import RepairSettings
 from agora.team.changing import Changing
@@ -17,6 +18,7 @@ KIND: Literal["improver"] = "improver"
 OPERATORS = "operators"
 """What of the improver is improved: the order in which its operators are tried."""
 NEWEST = 60  # accepted fixes that are learnt from
+ANSWERED = 20  # fixes of a workspace whose answers say when to be conservative
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,20 @@ class Solving:
     changing: Changing
     proving: Proving
 
-    async def instinct(self) -> Instinct:
-        """Return what the library has learnt so far."""
+    async def instinct(self, workspace: str = "") -> Instinct:
+        """Return what the library has learnt so far, and what a workspace's people refuse."""
         async with self.database.autocommit() as connection:
             known = await solutions.instinct(connection)
-        return Instinct(**known) if known else Instinct()
+        habits = await self.habits(workspace)
+        is_conservative = any(one.kind == "conservative" for one in habits)
+        last = tuple(one.subject for one in habits if one.kind == "last")
+        learnt = Instinct(**known) if known and not is_conservative else Instinct()
+        return replace(learnt, last=last)
+
+    async def habits(self, workspace: str) -> list[Habit]:
+        """Return what the answers to a workspace's newest fixes say of the next search."""
+        async with self.database.autocommit() as connection:
+            return of_fixes(await solutions.answered(connection, workspace, ANSWERED))
 
     async def learn(self, change_id: str) -> None:
         """Keep the fix that a change has brought in, once, and learn from the newest of all."""

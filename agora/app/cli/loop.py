@@ -199,8 +199,15 @@ async def _stats(workspace: Path, name: str, as_json: bool) -> int:
 
     async with team.opened() as current:
         told = await current.looping.stats(await current.looping.find(_root(workspace), name))
+        habits = [
+            *await current.solving.habits(_root(workspace)),
+            *await current.registering.habits(_root(workspace)),
+        ]
     if as_json:
+        told |= {"instincts": [one.as_json() for one in habits]}
         output.show_json(told)
     else:
         output.show_table(["figure", "value"], [[key, output.spoken(told[key])] for key in told])
+        for one in habits:
+            output.show(f"{one.kind}: {one.subject}: {one.because}")
     return 0

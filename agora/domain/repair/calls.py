@@ -7,7 +7,13 @@ from agora.domain.repair.expressions import at, operand, replaced
 from agora.domain.repair.source import Edit, Source
 
 WRAPS = ("sorted", "len", "abs", "list", "str", "int", "set", "sum", "float", "tuple", "max", "min")
-ROUND = {"list", "tuple", "str", "set", "dict", "int", "float", ""}
+# What is forgotten to be called on a value of this type, the likeliest first
+METHODS = {
+    "str": ("split", "strip", "lower", "upper", "splitlines"),
+    "dict": ("items", "values", "keys", "copy"),
+    "list": ("copy",),
+    "set": ("copy",),
+}
 
 
 def calls(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -135,5 +141,16 @@ def wrappings(source: Source, node: ast.AST) -> Iterator[Edit]:
             what = f"take `{wrap}()` of it"
             new = f"{wrap}({source.of(node)})"
             yield replaced(source, node, new, "wrap", what, base + 0.06 * place)
+        yield from _methods(source, node)
         negative = f"-{operand(source, node)}"
         yield replaced(source, node, negative, "minus", "turn the sign", base)
+
+
+def _methods(source: Source, node: ast.expr) -> Iterator[Edit]:
+    """Call a method on a variable, by what it was seen to hold."""
+    if isinstance(node, ast.Name):
+        kind = source.variables(node).get(node.id, "")
+        for place, name in enumerate(METHODS.get(kind, ())):
+            what = f"take `.{name}()` of it"
+            cost = 2.5 + 0.06 * place
+            yield replaced(source, node, f"{node.id}.{name}()", "add_method", what, cost)

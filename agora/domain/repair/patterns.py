@@ -133,14 +133,14 @@ def _without(tree: Path, copy: _Copy, shared: str) -> bytes:
     at = max((n.end_lineno or n.lineno for n in imports if n.lineno <= start), default=0)
     if not at and ast.get_docstring(copy.module) is not None:
         at = copy.module.body[0].end_lineno or 1
-    line = f"from {_dotted(tree, shared)} import {copy.node.name}\n"
+    line = f"from {dotted(tree, shared)} import {copy.node.name}\n"
     gap = [] if imports and at else ["\n"]
     return "".join(
         [*rest[:at], *(gap if at else []), line, *(gap if not at else []), *rest[at:]]
     ).encode()
 
 
-def _dotted(tree: Path, shared: str) -> str:
+def dotted(tree: Path, shared: str) -> str:
     """Return how files of the same folder import the module."""
     folder = Path(shared).parent
     is_package = (tree / folder / "__init__.py").is_file()

@@ -15,13 +15,14 @@ from agora.domain.repair.trials import TestRun
 from agora.domain.repair.workspace import TestCommand
 
 RECENT = (1, 4)  # so many of the newest commits are looked at, then as many before them
+LEAST = 5  # test files next to a path, as far as there are so many
 SUFFIX, PACKAGE = ".py", "__init__.py"
 
 
 def tests(tree: Path, command: TestCommand) -> tuple[str, ...]:
     """Return the files of a tree that a command finds tests in."""
     within = [PurePosixPath(one.partition("::")[0]) for one in command.places]
-    found = (path for path in _python(tree) if _is_test_file(path))
+    found = (path for path in python_files(tree) if _is_test_file(path))
     return tuple(
         path
         for path in found
@@ -56,19 +57,24 @@ def near(tree: Path, among: Sequence[str], paths: Sequence[str], most: int) -> t
 
 
 def _nearest(importers: dict[str, set[str]], among: set[str], path: str) -> list[str]:
-    """Return the test files from which the shortest chain of imports leads to a path."""
-    known, ring = {path}, {path}
-    while ring:
-        if reached := sorted(ring & among):
-            return reached
+    """Return all test files at the shortest distance by imports, and of others a few more."""
+    known, ring, found = {path}, {path}, list[str]()
+    while ring and len(found) < LEAST:
+        reached = sorted(ring & among, key=lambda one: (-_kinship(one, path), one))
+        found += reached[: LEAST - len(found)] if found else reached
         ring = {one for each in ring for one in importers.get(each, ())} - known
         known |= ring
-    return []
+    return found
+
+
+def _kinship(one: str, other: str) -> int:
+    """Return how many folders two paths share, wherever they stand in them."""
+    return len(set(PurePosixPath(one).parent.parts) & set(PurePosixPath(other).parent.parts))
 
 
 def _importers(tree: Path) -> dict[str, set[str]]:
     """Return for each file of a tree those that import it."""
-    files, found = set(_python(tree)), dict[str, set[str]]()
+    files, found = set(python_files(tree)), dict[str, set[str]]()
     for path in files:
         for name in _imported(tree, path):
             for place in _places(path, name):
@@ -102,7 +108,8 @@ def _places(path: str, name: str) -> Iterator[str]:
         yield str(place / PACKAGE)
 
 
-def _python(tree: Path) -> Iterable[str]:
+def python_files(tree: Path) -> Iterable[str]:
+    """Return the paths of a tree's Python files, links left out."""
     found = (path for path in tree.rglob(f"*{SUFFIX}") if not path.is_symlink())
     return sorted(str(path.relative_to(tree)) for path in found)
 

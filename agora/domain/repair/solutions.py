@@ -51,9 +51,13 @@ class Instinct:
     spread: dict[str, float] = field(default_factory=dict)  # standard deviations
     boldness: float = 0.0
     doubt: float = 0.0  # the standard deviation of what was never seen
+    last: tuple[str, ...] = ()  # operators whose fixes people have refused
 
     def ordered(self, attempts: Sequence[Attempt], seed: int) -> list[Attempt]:
         """Return attempts, the likeliest first; the same for the same seed."""
+        return sorted(self._ordered(attempts, seed), key=lambda one: one.operator in self.last)
+
+    def _ordered(self, attempts: Sequence[Attempt], seed: int) -> list[Attempt]:
         if not self.weights or not attempts:
             return list(attempts)
         scores = self._scores(described(attempts), seed)

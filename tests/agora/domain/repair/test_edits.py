@@ -97,6 +97,15 @@ def test_every_operator_finds_something_to_edit() -> None:
         assert found, operator.__name__
 
 
+def test_a_forgotten_method_is_called_on_what_has_it() -> None:
+    text = "def words(said):\n    return len(said)\n"
+    one = Source("tool.py", text.encode(), {1: {"said": "str"}})
+    found = singles([one], {("tool.py", 2): 1.0}, (), ())
+    edited = [one.edited(attempt.edits[0].parts).decode() for attempt in found]
+    assert text.replace("len(said)", "len(said.split())") in edited
+    assert not any("said.items()" in each for each in edited), "a text has no items"
+
+
 def test_an_edit_leaves_all_other_lines_alone() -> None:
     before = LIBRARY.splitlines()
     for attempt in everything():
