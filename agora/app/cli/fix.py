@@ -150,6 +150,11 @@ def show_change(row: Any) -> None:
             f"\nTests that fail without it: {len(tests['failing_before'])}; "
             f"that pass with it: {len(tests['passing_after'])}."
         )
+    if near := evidence.get("tests_near"):
+        output.show(
+            f"Tests were run in {len(near['files'])} of {near['of']} files, those next to it by "
+            f"imports: {', '.join(near['files'][:3])}" + ("…" if near["files"][3:] else "")
+        )
     verdict = evidence.get("verdict") or {}
     if verdict.get("verdict") == "flag":
         output.show(f"The gate wants you to look: {verdict['rule']}: {verdict['reason']}")

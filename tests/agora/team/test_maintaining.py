@@ -58,7 +58,8 @@ def clock() -> Hands:
 
 @pytest.fixture
 async def keeping(settings: Settings, clock: Hands) -> AsyncIterator[Team]:
-    team = assemble(settings, clock)
+    few = settings.repair.model_copy(update={"probes": 25})
+    team = assemble(settings.model_copy(update={"repair": few}), clock)
     yield team
     await team.database.close()
 

@@ -76,3 +76,20 @@ async def test_a_manner_that_wins_its_trial_is_used_from_then_on(team: Team) -> 
     await team.proving.end(trial, "promoted")
     await team.solving.learn(await applied(team, 1))
     assert (await team.solving.instinct()).boldness == RIVALS[1].boldness
+
+
+async def test_where_people_refuse_half_of_the_fixes_the_smallest_edits_come_first(
+    team: Team,
+) -> None:
+    for number in range(2):
+        await team.solving.learn(await applied(team, number))
+    assert (await team.solving.instinct("/w")).weights
+    for number in range(2, 4):
+        await applied(team, number, "constant", "rejected")
+    kinds = {(one.kind, one.subject) for one in await team.solving.habits("/w")}
+    assert kinds == {("conservative", "the search"), ("last", "constant")}
+    known = await team.solving.instinct("/w")
+    assert known.weights == {} and known.last == ("constant",)
+    assert (await team.solving.instinct("/another")).weights, (
+        "what one workspace refuses is its own"
+    )

@@ -24,26 +24,6 @@ BUGS = {
         ("balance < 0", "balance == 0"),
         ("overdrawn([1, -1, 2]) is False", "overdrawn([1, -2]) is True", "overdrawn([]) is False"),
     ),
-    "variable": (
-        "def containing(words: list[str], part: str) -> list[str]:\n"
-        '    """Return the words that contain a part."""\n'
-        "    return [word for word in words if part in word]\n",
-        ("part in word", "word in part"),
-        (
-            "containing(['tree', 'bee', 'oak'], 'ee') == ['tree', 'bee']",
-            "containing([], 'x') == []",
-        ),
-    ),
-    "value": (
-        "def product(numbers: list[int]) -> int:\n"
-        '    """Return the product of all; 1 of none."""\n'
-        "    result = 1\n"
-        "    for number in numbers:\n"
-        "        result *= number\n"
-        "    return result\n",
-        ("result = 1", "result = 0"),
-        ("product([]) == 1", "product([2, 3, 7]) == 42", "product([5]) == 5"),
-    ),
     "missing": (
         "def half(total: float, parts: int) -> float | None:\n"
         '    """Return total / parts; None where there are no parts."""\n'
@@ -52,13 +32,6 @@ BUGS = {
         "    return total / parts\n",
         ("    if parts == 0:\n        return None\n", ""),
         ("half(6, 3) == 2", "half(1, 0) is None", "half(0, 4) == 0"),
-    ),
-    "bound": (
-        "def last(items: list[int], count: int) -> list[int]:\n"
-        '    """Return the last `count` items."""\n'
-        "    return items[len(items) - count :]\n",
-        ("len(items) - count :", "len(items) - count + 1 :"),
-        ("last([1, 2, 3], 2) == [2, 3]", "last([4, 5], 1) == [5]", "last([], 0) == []"),
     ),
 }
 
@@ -95,10 +68,7 @@ def _agrees(root: Path, name: str, right: str) -> bool:
     """Return whether the patched function does what the right one does, beyond its tests."""
     more: dict[str, list[Any]] = {
         "overdrawn": [([5, -5, 3, -4],), ([0],), ([-1],), ([3, -3],)],
-        "containing": [(["abc", "c", ""], "c"), (["a"], ""), (["x"], "y")],
-        "product": [([0, 4],), ([-2, 3],), ([1],)],
         "half": [(0, 0), (5, 2), (-4, 2)],
-        "last": [([1, 2, 3, 4], 4), ([1, 2, 3, 4], 3), ([9], 0)],
     }
     ours: dict[str, Any] = {}
     theirs: dict[str, Any] = {}

@@ -79,6 +79,33 @@ CASES = {
         "def test_it():\n    assert decoded(b'k\\xc3\\xa4se') == 'k\\xe4se'\n",
         "    return content.decode('utf-8')",
     ),
+    "variable": (
+        "def containing(words: list[str], part: str) -> list[str]:\n"
+        '    """Return the words that contain a part."""\n'
+        "    return [word for word in words if word in part]\n",
+        "from tool import containing\ndef test_0():\n"
+        "    assert containing(['tree', 'bee', 'oak'], 'ee') == ['tree', 'bee']\n"
+        "def test_1():\n    assert containing([], 'x') == []\n",
+        "    return [word for word in words if (part in word)]",
+    ),
+    "value": (
+        "def product(numbers: list[int]) -> int:\n"
+        '    """Return the product of all; 1 of none."""\n    result = 0\n'
+        "    for number in numbers:\n        result *= number\n    return result\n",
+        "from tool import product\ndef test_0():\n    assert product([]) == 1\n"
+        "def test_1():\n    assert product([2, 3, 7]) == 42\ndef test_2():\n"
+        "    assert product([5]) == 5\n",
+        "    result = 1",
+    ),
+    "bound": (
+        "def last(items: list[int], count: int) -> list[int]:\n"
+        '    """Return the last `count` items."""\n'
+        "    return items[len(items) - count + 1 :]\n",
+        "from tool import last\ndef test_0():\n    assert last([1, 2, 3], 2) == [2, 3]\n"
+        "def test_1():\n    assert last([4, 5], 1) == [5]\ndef test_2():\n"
+        "    assert last([], 0) == []\n",
+        "    return items[len(items) - count :]",
+    ),
     "method_of_a_class": (
         "class Stock:\n    def __init__(self):\n        self.held = {}\n\n"
         "    def add(self, name, n):\n        self.held[name] = n\n\n"
