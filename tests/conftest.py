@@ -84,7 +84,7 @@ async def team(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     team = assemble(settings)
     monkeypatch.setattr(agora.team, "current", lambda: team)
     yield team
-    await team.database.close()
+    await team.close()
 
 
 @pytest.fixture

@@ -53,7 +53,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Hear from a process that runs tests what it has left out: the same as all others."""
-    node.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("left_out", {}))
+    left_out: dict[str, list[str]] = getattr(node, "workeroutput", {}).get("left_out", {})
+    config: pytest.Config = node.config
+    config.stash[LEFT_OUT].update(left_out)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
