@@ -57,7 +57,7 @@ class Maintaining:
         told |= {"reconciled": await self._reconcile(workspace, rows, dry_run)}
         habits = await self.registering.habits(workspace)
         kept = {one.subject for one in habits if one.kind == "keep"}
-        told |= {"instincts": [one.as_json() for one in habits]}
+        told |= {"instincts": [one.told for one in habits]}
         unused = [*await self._unused(workspace, rows), *_fruitless(workspace, rows, habits)]
         told |= {"unused": [one.evidence["tool"] for one in unused]}
         told |= {"archived": await self._archive(workspace, dry_run)}

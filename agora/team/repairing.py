@@ -64,14 +64,16 @@ class Repairing:
         await self.testing.try_sandbox()
 
     async def waiting_at(self, workspace: str) -> Row | None:
-        """Return a change that waits for approval on the commit that the workspace is at.
+        """Return a repair that waits for approval on the commit that the workspace is at.
 
-        One that waits on an older commit was overtaken: it is given up, its opportunity is free.
+        What only tidies or builds is no answer to failing tests. One that waits on an older commit was overtaken: it is given up, its opportunity is free.
         """
         for row in await self.changing.waiting():
             if row["workspace"] == workspace:
                 if row["base"] == await asyncio.to_thread(commits.head, workspace):
-                    return row
+                    if "target" in row["evidence"]:
+                        return row
+                    continue
                 await self.changing.give_up(row["id"], "the workspace has moved on")
                 await self.watching.reopen(row["opportunity_id"])
         return None

@@ -209,5 +209,5 @@ async def _stats(workspace: Path, name: str, as_json: bool) -> int:
     else:
         output.show_table(["figure", "value"], [[key, output.spoken(told[key])] for key in told])
         for one in habits:
-            output.show(f"{one.kind}: {one.subject}: {one.because}")
+            output.show(one.told)
     return 0

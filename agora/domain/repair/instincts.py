@@ -24,6 +24,11 @@ class Habit(Contract):
     subject: str
     because: str
 
+    @property
+    def told(self) -> str:
+        """Return it in one line."""
+        return f"{self.kind} {self.subject}: {self.because}"
+
 
 def of_fixes(answered: Sequence[Mapping[str, str]]) -> list[Habit]:
     """Return when to be conservative: `answered` has status and operator of each change.
@@ -61,8 +66,3 @@ def of_tools(tools: Sequence[Json], valuable: float) -> list[Habit]:
             why = f"{one['fruitless']} repairs have found nothing, and {others} can do the same"
             found.append(Habit(kind="deprecate", subject=one["name"], because=why))
     return found
-
-
-def is_kept(habits: Sequence[Habit], name: str) -> bool:
-    """Return whether a tool is one to keep."""
-    return any(one.kind == "keep" and one.subject == name for one in habits)

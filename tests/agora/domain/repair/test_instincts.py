@@ -1,5 +1,5 @@
 from agora.domain.repair.edits import Attempt
-from agora.domain.repair.instincts import Habit, is_kept, of_fixes, of_tools
+from agora.domain.repair.instincts import Habit, of_fixes, of_tools
 from agora.domain.repair.solutions import Instinct
 from agora.domain.repair.source import Edit
 
@@ -48,4 +48,4 @@ def test_a_valued_tool_is_kept_and_one_that_cannot_be_mended_gives_way() -> None
     tools = [tool("a", 7, 5, "b"), tool("b", 1, 3, "a"), tool("c", 1, 3), tool("d", 1, 2, "a")]
     found = of_tools(tools, valuable=5)
     assert kinds(found) == {("keep", "a"), ("deprecate", "b")}
-    assert is_kept(found, "a") and not is_kept(found, "b")
+    assert found[0].told == "keep a: its value is 7: others rely on it"
