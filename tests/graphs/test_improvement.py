@@ -5,6 +5,7 @@ import pytest
 
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError, DirtyWorkspaceError
+from agora.domain.settings import Settings
 from agora.team import Team
 from graphs.improvement import graph
 from tests.conftest import ask, commit, sh
@@ -103,13 +104,20 @@ async def test_a_failing_test_becomes_a_commit_once_a_person_has_said_yes(
     assert await opportunities(team) == [("failing_tests", "closed", "fixed")]
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Bound a search by its candidates: how long they take is the machine's affair."""
+    few = settings.repair.model_copy(update={"candidates": 150})
+    return settings.model_copy(update={"repair": few})
+
+
 @SANDBOXED
 async def test_independent_bugs_are_fixed_one_after_the_other(
     team: Team, saver: Any, tmp_path: Path
 ) -> None:
     shop = workshop(team, saver, tmp_path, FILES | MORE_BUGS)
     fixed = 0
-    while not (state := await shop.begin(f"run-{fixed}", timeout_s=4))["status"]:
+    while not (state := await shop.begin(f"run-{fixed}", timeout_s=60))["status"]:
         assert (await shop.say(APPROVE, f"run-{fixed}"))["status"] == "fixed"
         fixed += 1
     assert state["status"] == "nothing_to_repair"
@@ -135,7 +143,7 @@ async def test_a_test_that_no_patch_can_satisfy_ends_in_not_found(
     impossible = "\n\ndef test_both():\n    assert total(1, 1) == 1 and total(1, 1) == 2\n"
     files = FILES | {"test_prices.py": FILES["test_prices.py"] + impossible}
     shop = workshop(team, saver, tmp_path, files)
-    state = await shop.begin(timeout_s=1.5)
+    state = await shop.begin(timeout_s=60)
     assert state["status"] == "not_found" and "candidates" in state["message"]
     assert shop.is_untouched and state["commit"] is None
     assert await opportunities(team) == [("failing_tests", "closed", "not_found")]

@@ -104,7 +104,7 @@ CASES = {
         "from tool import last\ndef test_0():\n    assert last([1, 2, 3], 2) == [2, 3]\n"
         "def test_1():\n    assert last([4, 5], 1) == [5]\ndef test_2():\n"
         "    assert last([], 0) == []\n",
-        "    return items[len(items) - count :]",
+        "    return items[len(items) - count * 1 :]",  # the same, and as small an edit
     ),
     "method_of_a_class": (
         "class Stock:\n    def __init__(self):\n        self.held = {}\n\n"
