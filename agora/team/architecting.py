@@ -34,7 +34,7 @@ from memory.database import Database, Row
 ARCHITECT = "architect"
 WITHOUT = ("private", "untrusted", "side_effects")
 """Tasks with such a label are never searched in."""
-ANSWERS = 10
+ANSWERS = 5
 """One proposal may be made for so many answers that the student may give."""
 FENCED = re.compile(r"<new_prompt>(.*)</new_prompt>", re.DOTALL)
 

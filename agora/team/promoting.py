@@ -163,8 +163,7 @@ class Promoting:
 
         Raises UsageError where production stands on none.
         """
-        now = await self.prompting.production(expert)
-        change_id = await self.prompting.brought_by(expert, now)
+        now, change_id = await self.prompting.standing_on(expert)
         if change_id is None:
             raise UsageError(
                 f"version {now} of {expert} was not promoted: there is nothing to take back",
