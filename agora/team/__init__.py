@@ -40,6 +40,7 @@ from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.mirroring import Mirroring
 from agora.team.monitoring import Monitoring
 from agora.team.pacing import Pacing
 from agora.team.planning import Planning
@@ -104,6 +105,7 @@ class Team:
     trying: Trying
     architecting: Architecting
     distilling: Distilling
+    mirroring: Mirroring
     solving: Solving
     repairing: Repairing
     monitoring: Monitoring
@@ -193,6 +195,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
+        mirroring=Mirroring(settings.learning, database, acting),
         solving=solving,
         repairing=Repairing(
             settings,

@@ -180,7 +180,8 @@ class Prompting:
             now = await prompts.pointed(connection, expert, "production")
             moves = await prompts.moves(connection, expert)
         version = now or await self.production(expert)
-        last = next((move for move in reversed(moves) if move["after"] == version), None)
+        moved = [one for one in moves if one["kind"] not in ("staged", "dropped")]
+        last = next((move for move in reversed(moved) if move["after"] == version), None)
         return version, str(last["by"]) if last and last["kind"] == "promoted" else None
 
     # What a change of kind "prompt" is: its place is the expert, its state the version.
