@@ -141,10 +141,10 @@ class Changing:
             await changes.logged(connection, said.change_id, entry["seq"])
         return int(entry["seq"])
 
-    async def is_permitted(self, change_id: str) -> bool:
+    async def _is_permitted(self, change_id: str) -> bool:
         """Return whether a policy approves the change in a person's place, and let it do so.
 
-        The shipped policies permit nothing of the kind.
+        The shipped policies do so for prompts that have won their trial, and for no patch.
         """
         row = await self.find(change_id)
         act = Act(kind="approve_change", subject=row["subject"], facts=_facts(row))
@@ -154,15 +154,20 @@ class Changing:
             return False
         why = "; ".join(said.reasons)
         await self.answer(
-            Approval(
-                change_id=change_id, type="approve", digest=row["digest"], by="policy", reason=why
-            )
+            Approval(change_id=change_id, type="approve", digest=row["digest"], by=RULE, reason=why)
         )
-        if await self.is_approved(change_id):
-            async with self.database.transaction() as connection:
-                await changes.move(connection, change_id, "approved", "proposed", "waiting")
-            return True
-        return False
+        return await self.is_approved(change_id)
+
+    async def is_settled(self, change_id: str) -> bool:
+        """Return whether exactly this diff has a yes, a person's or that of the policies.
+
+        Such a change may be deployed, also where whoever kept the yes has died.
+        """
+        if not (await self.is_approved(change_id) or await self._is_permitted(change_id)):
+            return False
+        async with self.database.autocommit() as connection:
+            await changes.move(connection, change_id, "approved", "proposed", "waiting")
+        return True
 
     async def unwanted(self, workspace: str) -> set[str]:
         """Return the digests of diffs that were rejected or taken back: none is proposed again."""
@@ -243,13 +248,8 @@ class Changing:
         self._refuse_unapproved(change, said)
         change = await self._signed(change, said)
         subject = self.subjects[change.kind]
-        # A remedy asks nobody, and what a rule has approved is nobody's yes.
-        is_approved = bool(change.takes_back or (said and said["by"] != RULE))
-        act = Act(
-            kind=subject.act,
-            subject=f"{change.workspace} {change.id} {change.digest}",
-            facts={"is_approved": is_approved},
-        )
+        named = f"{change.workspace} {change.id} {change.digest}"
+        act = Act(kind=subject.act, subject=named)
         result = await self.acting.perform(
             act,
             lambda: subject.apply(change),

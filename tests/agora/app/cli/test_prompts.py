@@ -13,8 +13,8 @@ from tests.promoting_crash import ADDED, EXPERT, candidate
 
 ASKS = """
 @id("ask_first") @reason("A person approves each new prompt.")
-forbid (principal, action == Action::"promote_prompt", resource)
-unless { context.is_approved };
+forbid (principal, action == Action::"approve_change", resource)
+when { context.change == "prompt" };
 """
 
 
