@@ -8,7 +8,7 @@ from agora.domain import prompt_diffs, proposals
 from agora.domain.contracts import Change, Json, Verdict
 from agora.domain.errors import RefusedError, UsageError
 from agora.domain.settings import LearningSettings
-from agora.team.acting import Acting, standing_alone
+from agora.team.acting import standing_alone
 from agora.team.changing import Changing
 from agora.team.clocks import Clock
 from agora.team.prompting import KIND, Prompting, declared
@@ -23,7 +23,6 @@ class Promoting:
     """Trials of prompts, and what follows from them, through the door of all changes."""
 
     settings: LearningSettings
-    acting: Acting
     changing: Changing
     proving: Proving
     prompting: Prompting
