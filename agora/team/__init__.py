@@ -42,6 +42,7 @@ from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.mirroring import Mirroring
 from agora.team.monitoring import Monitoring
 from agora.team.pacing import Pacing
 from agora.team.planning import Planning
@@ -108,6 +109,7 @@ class Team:
     trying: Trying
     architecting: Architecting
     distilling: Distilling
+    mirroring: Mirroring
     solving: Solving
     repairing: Repairing
     monitoring: Monitoring
@@ -135,7 +137,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
-    promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
+    promoting = Promoting(settings.learning, changing, proving, prompting, clock)
     library, tooling = Library(acting, settings.secrets), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, prompting, clock)
@@ -203,6 +205,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
+        mirroring=Mirroring(settings.learning, database, acting),
         solving=solving,
         repairing=_repairing(
             settings, database, acting, watching, changing, solving, proposing, meeting, clock
