@@ -66,7 +66,8 @@ class Repairing:
     async def waiting_at(self, workspace: str) -> Row | None:
         """Return a repair that waits for approval on the commit that the workspace is at.
 
-        What only tidies or builds is no answer to failing tests. One that waits on an older commit was overtaken: it is given up, its opportunity is free.
+        What only tidies or builds is no answer to failing tests. One that waits on an older commit
+        was overtaken: it is given up, its opportunity is free.
         """
         for row in await self.changing.waiting():
             if row["workspace"] == workspace:
