@@ -8,6 +8,7 @@ from threading import Event
 from agora.domain.contracts import Act, ActOutcome, Json, Replay, Verdict
 from agora.domain.repair import gate
 from agora.domain.repair.patches import parse
+from agora.domain.repair.reach import LEAST
 from agora.domain.repair.shadows import Shadow
 from agora.domain.repair.trials import NoTestsError, TestRun, run_tests
 from agora.domain.settings import Settings
@@ -69,7 +70,7 @@ class Gating:
         if "tests_near" not in row["evidence"]:
             return bench, before
         chosen, wanted = row["evidence"]["tests_near"], [row["subject"]]
-        near = (await self.testing.near(bench.on_all, wanted)).get("tests_near", chosen)
+        near = (await self.testing.near(bench.on_all, wanted, LEAST)).get("tests_near", chosen)
         more = [path for path in near["files"] if path not in chosen["files"]]
         files = [*chosen["files"], *more]
         bench = bench.on(files)

@@ -64,7 +64,7 @@ class Testing:
 
         def found(tree: Path, _: Event) -> list[Json]:
             recent = reach.recent(bench.workspace.root)
-            return [one for paths in recent if (one := self._chosen(bench, tree, paths))]
+            return [one for paths in recent if (one := self._chosen(bench, tree, paths, least))]
 
         return await on_a_copy(bench, found)
 
@@ -75,13 +75,16 @@ class Testing:
             hint = error.hint or 'name the tests of what fails: --test "pytest tests/…"'
             raise SandboxFailedError(str(error), hint) from None
 
-    async def near(self, bench: Bench, paths: Sequence[str]) -> Json:
-        """Return which test files reach these paths, as evidence; {} where all are to be run."""
-        return await on_a_copy(bench, lambda tree, _: self._chosen(bench, tree, paths))
+    async def near(self, bench: Bench, paths: Sequence[str], least: int = 1) -> Json:
+        """Return which test files reach these paths, as evidence; {} where all are to be run.
 
-    def _chosen(self, bench: Bench, tree: Path, paths: Sequence[str]) -> Json:
+        Those next to them, and others until there are `least`.
+        """
+        return await on_a_copy(bench, lambda tree, _: self._chosen(bench, tree, paths, least))
+
+    def _chosen(self, bench: Bench, tree: Path, paths: Sequence[str], least: int = 1) -> Json:
         most, among = self.settings.repair.test_files, reach.tests(tree, bench.command)
-        found = reach.near(tree, among, paths, most) if len(among) > most else ()
+        found = reach.near(tree, among, paths, most, least) if len(among) > most else ()
         return {"tests_near": {"files": list(found), "of": len(among)}} if found else {}
 
     async def run(self, bench: Bench, ordinal: int = 0) -> TestRun:

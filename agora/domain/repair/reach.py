@@ -48,20 +48,22 @@ def seen(before: TestRun) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*places, *frames]))
 
 
-def near(tree: Path, among: Sequence[str], paths: Sequence[str], most: int) -> tuple[str, ...]:
-    """Return at most so many test files, those next to each path by imports."""
+def near(
+    tree: Path, among: Sequence[str], paths: Sequence[str], most: int, least: int = LEAST
+) -> tuple[str, ...]:
+    """Return at most so many test files: those next to each path by imports, `least` if it can."""
     importers, found = _importers(tree), dict[str, None]()
     for path in paths:
-        found |= dict.fromkeys(_nearest(importers, set(among), path))
+        found |= dict.fromkeys(_nearest(importers, set(among), path, least))
     return tuple(found)[:most]
 
 
-def _nearest(importers: dict[str, set[str]], among: set[str], path: str) -> list[str]:
+def _nearest(importers: dict[str, set[str]], among: set[str], path: str, least: int) -> list[str]:
     """Return all test files at the shortest distance by imports, and of others a few more."""
     known, ring, found = {path}, {path}, list[str]()
-    while ring and len(found) < LEAST:
+    while ring and len(found) < least:
         reached = sorted(ring & among, key=lambda one: (-_kinship(one, path), one))
-        found += reached[: LEAST - len(found)] if found else reached
+        found += reached[: least - len(found)] if found else reached
         ring = {one for each in ring for one in importers.get(each, ())} - known
         known |= ring
     return found
