@@ -138,7 +138,7 @@ async def bench() -> AsyncIterator[Bench]:
             async with open_saver(await team.database.url()), jobs.connected():
                 env = environment(url, Path(folder), OLLAMA_HOST=models.url)
                 yield Bench(team, models, env, Path(folder), psutil.Process(pid))
-            await team.database.close()
+            await team.close()
         await postgres.stop()
 
 
