@@ -10,18 +10,16 @@ import shutil
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from agora.app import installed, selftest
 from agora.domain import branches
-from agora.domain.contracts import Act, ActOutcome, Json
+from agora.domain.contracts import Json
 from agora.domain.errors import AgoraError, DirtyWorkspaceError, UsageError
 from agora.domain.redaction import redact
 from agora.team import Team
-from agora.team.acting import standing_alone
 from memory import dumps, snapshots
 from memory.database import Row
 
@@ -211,18 +209,11 @@ async def _go_back(
     kept: dict[str, str] = {}
     stuck: list[str] = []
     for workspace, then in places.items():
-
-        def do(workspace: str = workspace, then: branches.Place = then) -> ActOutcome:
-            return ActOutcome(result={"kept": branches.go_back(workspace, then, name)})
-
-        act = Act(kind="commit", subject=f"{workspace} back to {then['head']}", actor="operator")
         try:
-            with standing_alone(uuid.uuid4().hex[:16], "restore"):
-                done = await team.acting.perform(act, partial(asyncio.to_thread, do))
+            if ref := await team.changing.go_back(workspace, then, name):
+                kept[workspace] = ref
         except AgoraError as error:
             stuck.append(str(error))
-        else:
-            kept |= {workspace: done["kept"]} if done["kept"] else {}
     return kept, stuck
 
 
