@@ -39,7 +39,7 @@ from tests.redis_server import RedisServer  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 LOCAL, CLOUD = "qwen3:8b", "gpt-4o-mini"
-WITHIN_S, MITIGATED, LEASE_S = 60.0, 11, 90.0
+WITHIN_S, MITIGATED = 60.0, 11
 DISK_MB = 320
 """Size of the file system that fills up: PostgreSQL alone takes a third of it."""
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -491,24 +491,14 @@ async def _database(postgres: EmbeddedPostgres, name: str, is_own: bool) -> str:
     return url.replace(":@/postgres?", f":@/drill_{name}?")
 
 
-async def _left(stage: Stage) -> list[Any]:
-    """Take runs over until none is left, for as long as a claim outlives who has held it."""
-    until = time.monotonic() + LEASE_S
-    while True:
-        await take_over(stage.running.graphs)
-        rows = await _asked(stage, LEFT)
-        if not rows[0]["lost"] or time.monotonic() > until:
-            return rows
-        await asyncio.sleep(1)
-
-
 async def play(name: str, shared: EmbeddedPostgres, chance: random.Random) -> Result:
     """Play one drill, and count what it has done."""
     incident, act = DRILLS[name]
     async with staged(name, shared) as stage:
         stage.watched.time.passes(LOOK_S * chance.random())
         detected_s = await act(stage)
-        rows = await _left(stage)
+        await take_over(stage.running.graphs)
+        rows = await _asked(stage, LEFT)
         alerts = (await _asked(stage, TOLD))[0]["alerts"]
         incidents = await stage.watched.vigil.healing.newest(20)
     known = [one for one in incidents if one["evidence"]["fault"].startswith(incident)]
