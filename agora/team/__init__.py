@@ -18,6 +18,7 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.alerting import Alerting
 from agora.team.answering import Answering
+from agora.team.appealing import Appealing
 from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
@@ -225,7 +226,8 @@ def _meeting(
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
     verifying = Verifying(tooling)
-    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
+    appealing = Appealing(database, acting)
+    return Meeting(settings.room, database, seating, hearing, minutes, appealing, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

@@ -6,7 +6,7 @@ from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.judgements import Judgement
 from agora.domain.policy import Policy
 from agora.team.governing import Governing
-from benchmarks.evolution_toy import REQUIRES, architect, script, student, tasks
+from benchmarks.evolution_toy import architect, script, student, tasks
 from memory import events, works
 from memory import tasks as tasks_table
 from tests.conftest import ask

@@ -1,0 +1,2 @@
+DROP INDEX events_of_a_kind;
+DROP TABLE appeals;
