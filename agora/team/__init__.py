@@ -115,10 +115,9 @@ class Team:
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
-    database, policy = (
-        Database(choose_postgres(settings), settings.database.connections),
-        Governing.load(settings),
-    )
+    stated = settings.database
+    database = Database(choose_postgres(settings), stated.connections, stated.wait_s)
+    policy = Governing.load(settings)
     decisions = Decisions(Signer(settings.folder / "keys"))
     acting = Acting(database, policy, decisions, settings.policy.rates)
     alerting = Alerting(settings, database, acting, clock)

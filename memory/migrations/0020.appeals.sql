@@ -1,5 +1,5 @@
--- Meetings that a person is to rule; and what is newer than a fold is found by kind.
--- depends: 0004.stream
+-- Meetings that a person is to rule; what is newer than a fold; what calls of a tool add up to.
+-- depends: 0005.memory
 
 CREATE TABLE appeals (
     room_id     text PRIMARY KEY,
@@ -12,3 +12,6 @@ CREATE TABLE appeals (
     answered_at timestamptz
 );
 CREATE INDEX events_of_a_kind ON events (kind, xid, id) WHERE channel = '';
+-- What a tool's calls add up to is one memory; those of single calls are told no more.
+ALTER TABLE memories ADD COLUMN tally jsonb;
+UPDATE memories SET is_archived = true WHERE kind = 'tool';
