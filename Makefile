@@ -8,6 +8,8 @@ WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention par
 	drills capabilities governance injection evolution load crash scale
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
 BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing cache consensus)
+# Each of these processes has a PostgreSQL of its own: more than four would gain nothing.
+ON_ALL_CORES = -n logical --maxprocesses 4 --dist worksteal
 
 .PHONY: setup programs tested-with pictures demo ask test check bench studio serve lock clean
 .NOTPARALLEL:
@@ -41,13 +43,13 @@ ask: $(STAMP)
 	@$(BIN)/agora ask $(ARGS)
 
 test: setup tested-with
-	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
+	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ON_ALL_CORES) $(ARGS)
 
 check: setup tested-with
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ARGS)
+	@LANGGRAPH_STRICT_MSGPACK=true $(BIN)/python -m pytest $(ON_ALL_CORES) $(ARGS)
 
 bench: setup
 	@failed=0; for benchmark in $(BENCHMARKS); do \

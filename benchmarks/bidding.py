@@ -88,7 +88,7 @@ async def main(seed: int, tasks: int) -> dict[str, Any]:
                     times[size].append(await held_ms(team, text, number))
             bidders = {size: len(await team.market.bidders()) for size, team in teams.items()}
             for team in teams.values():
-                await team.database.close()
+                await team.close()
     kept = {name: taken[WARM_UP:] for name, taken in times.items()}
     show(kept, bidders)
     found: dict[str, Any] = {f"bidding_{size}_ms": median(kept[size]) for size in SIZES}

@@ -118,8 +118,7 @@ async def installed(**settings: Any) -> AsyncIterator[Team]:
         try:
             yield team
         finally:
-            await team.indexing.close()
-            await team.database.close()
+            await team.close()
             await team.database.postgres.stop()
 
 

@@ -133,7 +133,7 @@ class Stage:
                 ended = await run_all(app, texts, self.deadline_s)
             return await self._row(team, fault, ended, texts)
         finally:
-            await team.database.close()
+            await team.close()
 
     async def _row(
         self, team: Team, fault: str, ended: Sequence[Ended], texts: dict[str, str]

@@ -292,7 +292,7 @@ async def main(records: Records, seed: int) -> Json:
             await team.database.url()
             room = Room(team, war_room.compile(checkpointer=saver))
             found = {name: await score(room, of, records) for name, of in records.teams.items()}
-            await team.database.close()
+            await team.close()
     figures = {"teams": found} | (colluders(records, seed) if "A" in found else {})
     return figures | {"seconds": round(time.monotonic() - begun, 1)}
 

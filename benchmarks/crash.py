@@ -236,7 +236,7 @@ async def _is_valid(url: str, home: Path) -> bool:
     team = agora.team.assemble(load({}, **{"database.url": url, "home": home}))
     async with team.database.transaction() as connection:
         found = await team.acting.decisions.verify(connection)
-    await team.database.close()
+    await team.close()
     return found.first_bad is None
 
 

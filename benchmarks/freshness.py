@@ -108,7 +108,7 @@ async def main(every_s: float, count: int, seed: int) -> dict[str, float]:
             )
             async with told.database.autocommit() as connection:
                 row = await (await connection.execute(AUTHORS)).fetchone()
-            await told.database.close()
+            await told.close()
     assert row
     return {
         "lag_max_intervals": round(max(lags) / every_s, 3),
@@ -130,8 +130,7 @@ async def beside_pulses(worker: Team, measuring: Any) -> list[float]:
     finally:
         pulsing.cancel()
         await asyncio.wait({pulsing})
-        await worker.stream.delivery.close()
-        await worker.database.close()
+        await worker.close()
     return lags
 
 

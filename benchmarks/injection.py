@@ -199,7 +199,7 @@ async def measure(good: int = 100) -> Found:
             await team.database.url()
             found = await attack(team, asking(saver), folder / "hostile", web)
             await work(asking(saver), folder / "good", good, found)
-            await team.database.close()
+            await team.close()
     return found
 
 

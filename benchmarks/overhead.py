@@ -124,7 +124,7 @@ async def assembled(url: str, model_url: str, home: str) -> AsyncIterator[Team]:
     agora.team.current = lambda: team
     await team.database.url()
     yield team
-    await team.database.close()
+    await team.close()
 
 
 def thread(name: str) -> RunnableConfig:

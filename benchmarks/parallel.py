@@ -114,7 +114,7 @@ async def main(runs: int, seed: int) -> Json:
             await teams["lanes"].database.url()
             figures = await measure(Bench(saver, teams), runs, seed)
             for team in teams.values():
-                await team.database.close()
+                await team.close()
     return figures
 
 

@@ -140,7 +140,7 @@ async def bench() -> AsyncIterator[Bench]:
                 quiet = {"AGORA_MEMORY__JUDGE_PAIRS": "0"}
                 env = environment(url, Path(folder), OLLAMA_HOST=models.url, **quiet)
                 yield Bench(team, models, env, Path(folder), psutil.Process(pid))
-            await team.database.close()
+            await team.close()
         await postgres.stop()
 
 

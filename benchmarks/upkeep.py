@@ -111,7 +111,7 @@ async def main(steps: int, kb: int, seed: int) -> dict[str, Any]:
                     graph = long_graph(saver, steps, 1000 * kb, random.Random(seed))
                     return await measure(team, graph, steps)
             finally:
-                await team.database.close()
+                await team.close()
 
 
 async def measure(team: Team, graph: Any, steps: int) -> dict[str, Any]:

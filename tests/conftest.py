@@ -1,6 +1,7 @@
 """What the tests stand on: a true PostgreSQL, a database of its own for each test, true git."""
 
 import asyncio
+import signal
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,9 @@ from memory.checkpoints import open_saver
 from memory.database import EmbeddedPostgres, migrate
 
 pytest_plugins = ["tests.needs"]
+
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +84,7 @@ async def team(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     team = assemble(settings)
     monkeypatch.setattr(agora.team, "current", lambda: team)
     yield team
-    await team.database.close()
+    await team.close()
 
 
 @pytest.fixture

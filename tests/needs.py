@@ -9,6 +9,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if lacking:
         config.hook.pytest_deselected(items=lacking)
         items[:] = [item for item in items if item not in lacking]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if output := getattr(session.config, "workeroutput", None):  # one of several processes
+        left_out: dict[str, list[str]] = session.config.stash[LEFT_OUT]
+        output["left_out"] = dict(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a process that runs tests what it has left out: the same as all others."""
+    left_out: dict[str, list[str]] = getattr(node, "workeroutput", {}).get("left_out", {})
+    config: pytest.Config = node.config
+    config.stash[LEFT_OUT].update(left_out)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

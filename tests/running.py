@@ -115,7 +115,7 @@ async def hire(
             stated: dict[str, Any] = {"database.url": settings.database.url, "home": settings.home}
             stated |= {"memory.pulse_s": 0}
             team = assemble(load({}, **stated | named))
-            stack.push_async_callback(team.database.close)
+            stack.push_async_callback(team.close)
             monkeypatch.setattr(agora.team, "current", lambda: team)
             compiled = [graph.compile(checkpointer=saver) for graph in (task_graph, room_graph)]
             return Staff(team, server, *compiled)

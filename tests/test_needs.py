@@ -1,9 +1,11 @@
 """A test that needs a missing program is left out and named, never silently passed over."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent
 pytest_plugins = ["pytester"]
 TESTS = """
 import pytest
@@ -33,23 +35,28 @@ def add(folder: Path, program: str) -> None:
     (folder / program).touch(0o755)
 
 
-def run(pytester: pytest.Pytester, tests: str = TESTS) -> pytest.RunResult:
+def run(
+    pytester: pytest.Pytester, tests: str = TESTS, on: Sequence[str] = ("-n0",)
+) -> pytest.RunResult:
     pytester.makepyfile(tests)
-    return pytester.runpytest_inprocess("-p", "tests.needs", "-p", "no:asyncio", "--strict-markers")
+    plugins = ("-p", "tests.needs", "-p", "no:asyncio", "--strict-markers")
+    return pytester.runpytest_inprocess(*plugins, *on)
 
 
+@pytest.mark.parametrize("on", ["-n0", "-n1"])
 def test_what_a_missing_program_leaves_out_is_named_with_its_remedy(
-    pytester: pytest.Pytester, programs: Path
+    pytester: pytest.Pytester, programs: Path, monkeypatch: pytest.MonkeyPatch, on: str
 ) -> None:
-    outcome = run(pytester)
-    outcome.assert_outcomes(passed=1, deselected=2)
+    monkeypatch.syspath_prepend(ROOT)
+    outcome = run(pytester, on=[on])
+    outcome.assert_outcomes(passed=1)
     assert outcome.ret == pytest.ExitCode.OK
     outcome.stdout.fnmatch_lines(
         [
             "*left out: bubblewrap is missing*sudo apt-get install bubblewrap*",
             "*::test_of_the_sandbox",
             "*::test_of_a_patch",
-            "*1 passed, 2 deselected*",
+            "*1 passed*",
         ]
     )
 

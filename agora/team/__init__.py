@@ -112,6 +112,12 @@ class Team:
     looping: Looping
     maintaining: Maintaining
 
+    async def close(self) -> None:
+        """Close whatever was opened; what was begun in the index is another's from here on."""
+        await self.stream.delivery.close()
+        await self.indexing.close()
+        await self.database.close()
+
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
@@ -260,6 +266,4 @@ async def opened() -> AsyncIterator[Team]:
     try:
         yield team
     finally:
-        await team.stream.delivery.close()
-        await team.indexing.close()
-        await team.database.close()
+        await team.close()
