@@ -14,8 +14,8 @@ from memory.database import DatabaseBusyError
 from tests.conftest import ask
 from tests.running import Hire, Staff, thread
 
-LEASE_S, WAIT_S = 3.0, 0.2
-POOL = {"database.connections": 2, "database.wait_s": WAIT_S, "stage.lease_s": LEASE_S}
+LEASE_S, WAIT_S, CONNECTIONS = 3.0, 0.2, 2
+POOL = {"database.connections": CONNECTIONS, "database.wait_s": WAIT_S, "stage.lease_s": LEASE_S}
 TASK: Any = {"task": {"text": "What is the answer?", "id": "answer"}}
 
 
@@ -23,7 +23,7 @@ TASK: Any = {"task": {"text": "What is the answer?", "id": "answer"}}
 async def exhausted(team: Team) -> AsyncIterator[AsyncExitStack]:
     """Hold every connection of the team's pool; `aclose` of what is yielded gives them back."""
     async with AsyncExitStack() as held:
-        for _ in range(POOL["database.connections"]):
+        for _ in range(CONNECTIONS):
             await held.enter_async_context(team.database.autocommit())
         yield held
 
