@@ -274,6 +274,7 @@ class LearningSettings(_Section):
     trial_days: float = Field(gt=0)
     judged_share: float = Field(ge=0, le=1)
     judge_usd: float = Field(ge=0)
+    hub: str = ""  # what their names in the LangSmith hub begin with; "": they are not there
 
 
 class DistilSettings(_Section):

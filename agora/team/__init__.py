@@ -41,6 +41,7 @@ from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.mirroring import Mirroring
 from agora.team.monitoring import Monitoring
 from agora.team.pacing import Pacing
 from agora.team.planning import Planning
@@ -105,6 +106,7 @@ class Team:
     trying: Trying
     architecting: Architecting
     distilling: Distilling
+    mirroring: Mirroring
     solving: Solving
     repairing: Repairing
     monitoring: Monitoring
@@ -131,7 +133,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
-    promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
+    promoting = Promoting(settings.learning, changing, proving, prompting, clock)
     library, tooling = Library(acting, settings.secrets), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, prompting, clock)
@@ -199,6 +201,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
+        mirroring=Mirroring(settings.learning, database, acting),
         solving=solving,
         repairing=Repairing(
             settings,
