@@ -79,7 +79,12 @@ def toys(seed: int, count: int) -> Json:
     """Return how good the toy's expert becomes, over some seeds."""
     begun, runs = time.perf_counter(), []
     for number in range(count):
-        runs.append(asyncio.run(evolution_loop.run(f"{seed}.{number}")))
+
+        def tell(said: str, number: int = number) -> None:
+            seconds = time.perf_counter() - begun
+            print(f"{seconds:6.0f} s  toy {number}: {said}", flush=True)
+
+        runs.append(asyncio.run(evolution_loop.run(f"{seed}.{number}", tell)))
         one = runs[-1]
         said = f"{one['before']:.2f} -> {one['after']:.2f}, {one['calls']} student calls"
         print(f"toy {number}: {said}, {one['pairs']} pairs: {one['status']}", flush=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ EXPERT = "engineer"
 RECORDED, ROUND, ROUNDS, HELD_OUT = 60, 20, 8, 60
 """Tasks before the search, fresh tasks a round and rounds of the trial, tasks of the last test."""
 AT_ONCE = 4
+
+Tell = Callable[[str], None]
 
 
 @dataclass
@@ -63,14 +66,16 @@ def answers_of(server: ModelServer) -> int:
     return sum(exchange.model == STUDENT for exchange in server.exchanges)
 
 
-async def evolve(world: World, seed: str) -> Json:
+async def evolve(world: World, seed: str, tell: Tell) -> Json:
     """Return how good the expert was before, what the search took, and how good it is after."""
     before = await world.ask_all(tasks(f"{seed}r", RECORDED))
+    tell(f"{RECORDED} tasks are recorded, {before:.2f} of them right; searching")
     await world.team.learning.watch()
     due = await world.team.architecting.due()
     asked = answers_of(world.server)
     found = await world.team.architecting.rewrite(EXPERT, lambda said: None)
     calls = answers_of(world.server) - asked
+    tell(f"{found['status']} after {calls} student calls and {found.get('proposals', 0)} proposals")
     ended, pairs = "", 0
     for number in range(ROUNDS):
         if found["status"] != "on_trial" or ended:
@@ -80,6 +85,7 @@ async def evolve(world: World, seed: str) -> Json:
             pass
         for done in await world.team.promoting.conclude():
             ended, pairs = done["status"], done["pairs"]
+        tell(f"trial: {ended or 'goes on'}, {ROUND * (number + 1)} fresh tasks")
     after = await world.ask_all(tasks(f"{seed}h", HELD_OUT), tells=False)
     figures: Json = {"before": before, "after": after, "calls": calls, "pairs": pairs}
     figures |= {"status": ended or found["status"], "noticed": due == [EXPERT]}
@@ -97,7 +103,7 @@ async def first_rewrite(team: Team, seed: str) -> float | None:
     return sum(is_same(student(row["new"], one.text), one.wanted) for one in held_out) / HELD_OUT
 
 
-async def run(seed: str) -> Json:
+async def run(seed: str, tell: Tell) -> Json:
     """Set up a world of its own, and let it evolve."""
     with (
         ModelServer(script, models=(STUDENT, STRONG), prices={STRONG: (0.15, 0.6)}) as server,
@@ -116,7 +122,7 @@ async def run(seed: str) -> Json:
             await team.database.url()
             try:
                 world = World(team, task_graph.compile(checkpointer=saver), server)
-                return await evolve(world, seed)
+                return await evolve(world, seed, tell)
             finally:
                 await team.indexing.close()
                 await team.database.close()

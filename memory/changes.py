@@ -5,14 +5,17 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from agora.domain.contracts import Approval, Change
-from memory.database import Row, Rows
+from memory.database import UNFLUSHED, Row, Rows
 
 FIELDS = "id, kind, takes_back, subject, workspace, base, diff, at, title"
+# It needs nobody's answer yet: whatever is done about it takes it along to the disk.
 PROPOSE = f"""
+WITH unflushed AS ({UNFLUSHED})
 INSERT INTO changes ({FIELDS}, digest, case_id, thread_id, opportunity_id, evidence, status)
-VALUES (%(id)s, %(kind)s, %(takes_back)s, %(subject)s, %(workspace)s, %(base)s, %(diff)s,
-        %(at)s, %(title)s, %(digest)s, %(case_id)s, %(thread_id)s, %(opportunity_id)s,
-        %(evidence)s, 'proposed')
+SELECT %(id)s, %(kind)s, %(takes_back)s, %(subject)s, %(workspace)s, %(base)s, %(diff)s,
+       %(at)s, %(title)s, %(digest)s, %(case_id)s, %(thread_id)s, %(opportunity_id)s,
+       %(evidence)s, 'proposed'
+FROM unflushed
 ON CONFLICT DO NOTHING
 """
 FIND = "SELECT * FROM changes WHERE id = %s"

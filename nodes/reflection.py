@@ -9,7 +9,7 @@ from agora import team
 from agora.domain.contracts import AgentOutcome, AgentTask
 from nodes.stage import stage
 from nodes.states import TaskState
-from nodes.tracing import judge
+from nodes.tracing import judge, trace
 
 RIGHT = {"answered": 1.0, "failed": 0.0}
 """What a trace is told of correctness: what was declined or refused is neither."""
@@ -28,6 +28,8 @@ async def reflection(state: TaskState) -> Command[Literal["rewriting", "__end__"
     changes: Any = {"outcome": outcome.as_json()}
     said = outcome.answer or outcome.error or outcome.status
     judge("correctness", RIGHT.get(outcome.status))
+    if traced := trace():
+        await team.current().mirroring.traced(task.id, *traced)
     if state.get("heard"):
         changes |= {"messages": [AIMessage(said, id=f"{task.id}-answer")]}
     else:

@@ -23,13 +23,13 @@ async def testing(
         return await _prompt(change_id)
     verdict = await current.repairing.test(order, change_id, state["rebased"])
     tell("verdict", **verdict.as_json())
-    is_approved = await current.changing.is_approved(change_id)
     if verdict.verdict != "refuse":
-        is_sure = is_approved or await current.changing.is_permitted(change_id)
-        return Command(goto="deploying" if is_sure else "approval")
+        is_settled = await current.changing.is_settled(change_id)
+        return Command(goto="deploying" if is_settled else "approval")
     why = f"{verdict.rule}: {verdict.reason}"
     await current.changing.give_up(change_id, why)
-    if is_approved or await current.changing.is_by_a_person(change_id):
+    is_wanted = await current.changing.is_approved(change_id)
+    if is_wanted or await current.changing.is_by_a_person(change_id):
         assert state["opportunity"]
         await current.watching.reopen(state["opportunity"]["id"])
         ended = {"status": "refused", "message": f"the gate refuses the change: {why}"}
@@ -45,8 +45,8 @@ async def _prompt(
     verdict = await current.promoting.check(change_id)
     tell("verdict", **verdict.as_json())
     if verdict.verdict != "refuse":
-        is_approved = await current.changing.is_approved(change_id)
-        return Command(goto="deploying" if is_approved else "approval")
+        is_settled = await current.changing.is_settled(change_id)
+        return Command(goto="deploying" if is_settled else "approval")
     await current.changing.give_up(change_id, verdict.reason)
     ended = {"status": "refused", "message": f"the prompt is refused: {verdict.reason}"}
     return Command(update=ended, goto="__end__")

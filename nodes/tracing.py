@@ -54,6 +54,12 @@ def _line(run: Any) -> Iterator[Any]:
         run = next((runs[above] for runs in known if above in runs), None)
 
 
+def trace() -> tuple[str, str] | None:
+    """Return the root of the running trace and its project; None where nobody traces."""
+    run = get_current_run_tree()
+    return (str(run.trace_id), str(run.session_name)) if run else None
+
+
 def judge(key: str, score: float | bool | None) -> None:
     """Give the running trace a score: correctness, consensus_agreement, human_override, …
 

@@ -35,6 +35,8 @@ GUARDED = {
     "agora.domain.fetching.fetch",
     "agora.domain.tools.call",
     "agora.domain.git.write",
+    "agora.domain.hub.judge",
+    "agora.domain.hub.push",
     "agora.domain.mcp_servers.call",
     "agora.domain.mcp_servers.offered",
     "agora.domain.probing.probe",

@@ -49,7 +49,8 @@ async def gates(team: Team, name: str, tell: Tell) -> list[Gate]:
 async def benefit(team: Team, name: str) -> str | None:
     """Return in words what a capability was good for since it was last moved; None: unknown."""
     async with team.database.autocommit() as connection:
-        return await benefits.shown(connection, name, team.capabilities.since(name) or EVER)
+        shown = await benefits.shown(connection, {name: team.capabilities.since(name) or EVER})
+    return shown.get(name)
 
 
 async def compare(team: Team) -> dict[str, str]:

@@ -22,7 +22,8 @@ async def go_on(runs: Runs) -> list[str]:
     for row in await current.changing.waiting():
         if row["kind"] == KIND:
             await ask_person(runs, row)
-    log.info("trials went on", pairs=pairs, judged=judged)
+    told = await current.mirroring.run()
+    log.info("trials went on", pairs=pairs, judged=judged, told=told)
     return await current.architecting.due()
 
 

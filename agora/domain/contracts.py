@@ -328,6 +328,8 @@ ActKind = Literal[
     "promote_prompt",
     "export_runs",
     "send_alert",
+    "judge_trace",  # LangSmith is told what an answer was worth
+    "mirror_prompt",
     "approve_change",
 ]
 """What policies know acts as."""

@@ -34,7 +34,7 @@ action {actions} appliesTo {{
   context: {{
     subject: String, expert: String, tenant: String, labels: Set<String>, residency: String,
     cost_usd: decimal, is_outside: Bool, is_private: Bool, is_untrusted: Bool, sends: Bool,
-    tags: Set<String>, tools: Set<String>, is_approved: Bool,
+    tags: Set<String>, tools: Set<String>,
     change: String, workspace: String, verdict: String, lines: Long,
   }},
 }};
@@ -168,7 +168,6 @@ def _context(subject: str, actor: str, cost_usd: float, facts: Json) -> Json:
         "is_outside": False,
         "tags": (),
         "tools": (),
-        "is_approved": False,
         "change": "",
         "workspace": "",
         "verdict": "",

@@ -15,8 +15,8 @@ from agora.domain.contracts import Contract, Json
 PART = "prompt"
 BATCH = 3
 """So many tasks a rewriting is shown."""
-PARTS = 3
-"""Recorded tasks fall into those that are searched in, chosen by, and untouched."""
+EPOCHS = 2
+"""So often all that is searched in must have been right, at a stretch: it can teach no more."""
 
 
 class Example(Contract):
@@ -55,10 +55,12 @@ class Found:
 
 
 def split(examples: Sequence[Example]) -> tuple[list[Example], list[Example], list[Example]]:
-    """Return examples to search in, to choose by, and to leave untouched; the same each time."""
+    """Return examples to search in, to choose by, and to leave untouched; the same each time.
+
+    A half is searched in: what no example there asks for, no rewriting can learn.
+    """
     ordered = sorted(examples, key=lambda one: sha256(one.id.encode()).hexdigest())
-    searched, chosen_by, untouched = (ordered[part::PARTS] for part in range(PARTS))
-    return searched, chosen_by, untouched
+    return ordered[::2], ordered[1::4], ordered[3::4]
 
 
 def search(
@@ -75,9 +77,12 @@ def search(
     from gepa.core.result import GEPAResult
 
     adapter: Any = _Adapter(attempt, rewrite)
+    most_idle = EPOCHS * -(-len(searched) // BATCH)
 
     def stop(gepa_state: Any) -> bool:
-        return is_over() or max(gepa_state.program_full_scores_val_set) >= 1.0
+        # GEPA passes over what is right already: it would do so for ever, and ask for nothing.
+        is_idle = adapter.batches_without_rewrite > most_idle
+        return is_over() or is_idle or max(gepa_state.program_full_scores_val_set) >= 1.0
 
     result: GEPAResult[Any, Any] = optimize(
         seed_candidate={PART: text},
@@ -97,10 +102,11 @@ def search(
     return Found(str(candidate[PART]), scores[best], scores[0], len(scores))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Adapter:
     attempt: Try
     rewrite: Rewrite
+    batches_without_rewrite: int = 0
 
     def evaluate(
         self, batch: list[Example], candidate: Mapping[str, str], capture_traces: bool = False
@@ -109,6 +115,7 @@ class _Adapter:
         from gepa.core.adapter import EvaluationBatch
 
         attempts = self.attempt(candidate[PART], batch)
+        self.batches_without_rewrite += capture_traces
         traces = list(zip(batch, attempts, strict=True)) if capture_traces else None
         return EvaluationBatch(
             outputs=[one.said for one in attempts],
@@ -127,6 +134,7 @@ class _Adapter:
         self, candidate: Mapping[str, str], shown: Mapping[str, Sequence[Json]], parts: list[str]
     ) -> dict[str, str]:
         """Return another wording, or nothing."""
+        self.batches_without_rewrite = 0
         pairs = shown[PART]
         examples, attempts = [one["example"] for one in pairs], [one["attempt"] for one in pairs]
         new = self.rewrite(candidate[PART], examples, attempts)

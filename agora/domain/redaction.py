@@ -7,6 +7,7 @@ pattern reads its input once: a megabyte of hostile text costs no more than one 
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -64,11 +65,12 @@ def redact(value: T, secrets: Iterable[str] = ()) -> T:
 
     `secrets` are exact values, found also as JSON or a URL writes them. Twice is the same as once.
     """
-    redacted: T = _redact(value, _exactly(secrets))
+    redacted: T = _redact(value, _exactly(tuple(secrets)))
     return redacted
 
 
-def _exactly(secrets: Iterable[str]) -> re.Pattern[str] | None:
+@lru_cache(maxsize=8)  # a process has the same ones all the time
+def _exactly(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
     written = {
         form
         for secret in secrets

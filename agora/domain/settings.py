@@ -18,6 +18,10 @@ class DatabaseSettings(_Section):
 
     url: SecretStr | None = None
     connections: int = Field(default=8, ge=2, le=40)
+    wait_s: float = Field(default=30.0, gt=0)
+    """How long anybody waits for a free connection before he is told."""
+    patience_s: float = Field(default=600.0, gt=0)
+    """How long a stage goes on asking for one, where its task has no deadline."""
 
 
 class RedisSettings(_Section):
@@ -270,6 +274,7 @@ class LearningSettings(_Section):
     trial_days: float = Field(gt=0)
     judged_share: float = Field(ge=0, le=1)
     judge_usd: float = Field(ge=0)
+    hub: str = ""  # what their names in the LangSmith hub begin with; "": they are not there
 
 
 class DistilSettings(_Section):

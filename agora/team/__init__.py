@@ -18,6 +18,7 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.alerting import Alerting
 from agora.team.answering import Answering
+from agora.team.appealing import Appealing
 from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
@@ -40,6 +41,7 @@ from agora.team.maintaining import Maintaining
 from agora.team.market import Market
 from agora.team.meeting import Meeting
 from agora.team.minutes import Minutes
+from agora.team.mirroring import Mirroring
 from agora.team.monitoring import Monitoring
 from agora.team.pacing import Pacing
 from agora.team.planning import Planning
@@ -104,6 +106,7 @@ class Team:
     trying: Trying
     architecting: Architecting
     distilling: Distilling
+    mirroring: Mirroring
     solving: Solving
     repairing: Repairing
     monitoring: Monitoring
@@ -120,10 +123,9 @@ class Team:
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
-    database, policy = (
-        Database(choose_postgres(settings), settings.database.connections),
-        Governing.load(settings),
-    )
+    stated = settings.database
+    database = Database(choose_postgres(settings), stated.connections, stated.wait_s)
+    policy = Governing.load(settings)
     decisions = Decisions(Signer(settings.folder / "keys"))
     acting = Acting(database, policy, decisions, settings.policy.rates)
     alerting = Alerting(settings, database, acting, clock)
@@ -131,7 +133,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
     prompting, proving = Prompting(database), Proving(database)
     subjects: dict[str, Subject] = {"patch": Workspaces(), "prompt": prompting}
     changing = Changing(database, acting, watching, subjects)
-    promoting = Promoting(settings.learning, acting, changing, proving, prompting, clock)
+    promoting = Promoting(settings.learning, changing, proving, prompting, clock)
     library, tooling = Library(acting, settings.secrets), Tooling(settings, acting, watching)
     admission = Admission(settings, database, policy, clock)
     market = Market(settings, database, admission, library, prompting, clock)
@@ -199,6 +201,7 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
             watching,
         ),
         distilling=Distilling(settings, database, acting, indexing, market, proving, clock),
+        mirroring=Mirroring(settings.learning, database, acting),
         solving=solving,
         repairing=Repairing(
             settings,
@@ -231,7 +234,8 @@ def _meeting(
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
     verifying = Verifying(tooling)
-    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
+    appealing = Appealing(database, acting)
+    return Meeting(settings.room, database, seating, hearing, minutes, appealing, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +26,7 @@ from agora.team import escalating
 from agora.team.governing import Governing
 from agora.team.telemetry import telemetry
 from memory import acts, claims, decisions, escalations, events, policy_sets, rate_uses
-from memory.database import Database, Row, Rows
+from memory.database import UNFLUSHED, Database, DatabaseBusyError, Row, Rows
 from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
@@ -34,6 +34,8 @@ audited: ContextVar[dict[str, int]] = ContextVar("audited")
 """The last decision of the running stage, as `seq`: its number in the log."""
 
 KEY_DIGITS = 64
+BOOKINGS = 20
+"""So often `database.wait_s` what was done waits to be booked."""
 Do = Callable[[], Awaitable[ActOutcome]]
 Judge = Callable[[], Awaitable[ActOutcome | None]]
 
@@ -64,15 +66,23 @@ class Acting:
     rates: Sequence[RateSettings] = ()
 
     async def perform(
-        self, act: Act, do: Do, judge: Judge = assume_lost, *, only_reads: bool = False
+        self,
+        act: Act,
+        do: Do,
+        judge: Judge = assume_lost,
+        *,
+        only_reads: bool = False,
+        is_inside: bool = False,
     ) -> Json:
         """Return the act's result, doing it unless it was done before.
 
         `judge` looks at the world for an act whose holder died: the outcome if it took effect,
         None if it did not (it then costs what was reserved, and is done again); it raises
         UndecidableActError when nobody can tell. What `only_reads`, for the sake of reading, is
-        read again when it was before. Raises RefusedError and BudgetSpentError before
-        anything is done, ClaimLostError when somebody else has taken the thread over.
+        read again when it was before. What `is_inside` does one transaction of this very
+        database, which takes to the disk what is written here before it: nothing else waits.
+        Raises RefusedError and BudgetSpentError before anything is done, ClaimLostError when
+        somebody else has taken the thread over.
         """
         here = case.get()
         known = await self._find(here, act)
@@ -88,14 +98,18 @@ class Acting:
             if outcome is not None:
                 return outcome.result
         decided = await self._decide(here, act)
-        await self._begin(here, act)
-        self.decisions.keep_head(decided)  # not before it is on the disk, with what begins the act
+        await self._begin(here, act, is_inside)
+        if not is_inside:  # not before it is on the disk, with what begins the act
+            self.decisions.keep_head(decided)
         try:
             outcome = await self._do(here, act, do)
         except Exception as error:
             await self._settle(here, act, None, "failed", error)
             raise
-        await self._settle(here, act, outcome, "done")
+        finally:
+            if is_inside:
+                self.decisions.keep_head(decided)
+        await self._settle(here, act, outcome, "done", is_inside=is_inside)
         return outcome.result
 
     async def _do(self, here: Case, act: Act, do: Do) -> ActOutcome:
@@ -223,8 +237,10 @@ class Acting:
             await self.record("answer_escalation", f"{one} {act.kind} {act.subject}", said, **what)
         return str(known["type"])
 
-    async def _begin(self, here: Case, act: Act) -> None:
+    async def _begin(self, here: Case, act: Act, is_inside: bool) -> None:
         async with self.database.transaction() as connection:
+            if is_inside:
+                await connection.execute(UNFLUSHED)
             await self._fence(connection, here)
             for rate in rates_of(self.rates, act) if self.rates else ():
                 if (free_in := await rate_uses.use(connection, rate)) is not None:
@@ -249,6 +265,23 @@ class Acting:
         outcome: ActOutcome | None,
         how: str,
         error: Exception | None = None,
+        *,
+        is_inside: bool = False,
+    ) -> None:
+        """Book what has been done; while no connection is free it waits, lest it is done again."""
+        for _ in range(BOOKINGS):
+            with suppress(DatabaseBusyError):
+                return await self._book(here, act, outcome, how, error, is_inside)
+        await self._book(here, act, outcome, how, error, is_inside)
+
+    async def _book(
+        self,
+        here: Case,
+        act: Act,
+        outcome: ActOutcome | None,
+        how: str,
+        error: Exception | None,
+        is_inside: bool,
     ) -> None:
         # A fault that knows what was served says so; of any other the whole reservation is lost.
         spent = getattr(error, "spent", None)
@@ -258,6 +291,8 @@ class Acting:
         async with self.database.transaction() as connection:
             await self._fence(connection, here)
             async with connection.pipeline():
+                if is_inside:  # lost, it is found again by whoever judges the act
+                    await connection.execute(UNFLUSHED)
                 await acts.settle(connection, act.key(here), outcome, spent)
                 await events.publish(connection, here.correlation_id, f"act.{act.kind}", told)
 

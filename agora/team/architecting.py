@@ -34,8 +34,10 @@ from memory.database import Database, Row
 ARCHITECT = "architect"
 WITHOUT = ("private", "untrusted", "side_effects")
 """Tasks with such a label are never searched in."""
-ANSWERS = 10
+ANSWERS = 5
 """One proposal may be made for so many answers that the student may give."""
+PATIENCE = 40
+"""After so many proposals in a row that were no gain, a search is over."""
 FENCED = re.compile(r"<new_prompt>(.*)</new_prompt>", re.DOTALL)
 
 Tell = Callable[[str], None]
@@ -50,6 +52,7 @@ class Search:
     architect: Bidder
     study: Study
     written: int = 0
+    gained_at: int = 0  # the last proposal that was better on what its writer was shown
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,9 @@ class Architecting:
         def is_over() -> bool:
             # Proposals that a guard refuses cost the student nothing, and must end too.
             is_spent = study.calls + room > study.most_calls
-            return study.is_over or is_spent or search.written >= study.most_calls // ANSWERS
+            is_vain = search.written - search.gained_at >= PATIENCE
+            is_spent = is_spent or search.written >= study.most_calls // ANSWERS
+            return study.is_over or is_spent or is_vain
 
         try:
             best = await asyncio.to_thread(
@@ -254,6 +259,8 @@ class Architecting:
         after = None
         if fault is None and new is not None:
             after = _mean(await self.try_out(search, new, examples))
+        if _is_gain(before, after):
+            search.gained_at = search.written
         await self._keep(search, rewrite_id, old, examples, how, new or "", after, fault)
         if name != ARCHITECT:
             await self._challenge(search, rewrite_id, old, examples, how, _is_gain(before, after))

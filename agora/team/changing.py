@@ -50,7 +50,7 @@ class Changing:
     ) -> None:
         """Write a change down, with what speaks for it."""
         here = case.get()
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             await changes.propose(
                 connection,
                 change,
@@ -62,7 +62,7 @@ class Changing:
 
     async def find(self, change_id: str) -> Row:
         """Return the row of a change; raise UsageError."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             row = await changes.find(connection, change_id)
         if row is None:
             raise UsageError(f"there is no change {change_id}", "agora approvals list")
@@ -75,7 +75,7 @@ class Changing:
 
     async def waiting(self) -> list[Row]:
         """Return every change that a person has not answered, oldest first."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await changes.waiting(connection)
 
     async def request(self, change_id: str) -> Json:
@@ -141,10 +141,10 @@ class Changing:
             await changes.logged(connection, said.change_id, entry["seq"])
         return int(entry["seq"])
 
-    async def is_permitted(self, change_id: str) -> bool:
+    async def _is_permitted(self, change_id: str) -> bool:
         """Return whether a policy approves the change in a person's place, and let it do so.
 
-        The shipped policies permit nothing of the kind.
+        The shipped policies do so for prompts that have won their trial, and for no patch.
         """
         row = await self.find(change_id)
         act = Act(kind="approve_change", subject=row["subject"], facts=_facts(row))
@@ -154,19 +154,24 @@ class Changing:
             return False
         why = "; ".join(said.reasons)
         await self.answer(
-            Approval(
-                change_id=change_id, type="approve", digest=row["digest"], by="policy", reason=why
-            )
+            Approval(change_id=change_id, type="approve", digest=row["digest"], by=RULE, reason=why)
         )
-        if await self.is_approved(change_id):
-            async with self.database.transaction() as connection:
-                await changes.move(connection, change_id, "approved", "proposed", "waiting")
-            return True
-        return False
+        return await self.is_approved(change_id)
+
+    async def is_settled(self, change_id: str) -> bool:
+        """Return whether exactly this diff has a yes, a person's or that of the policies.
+
+        Such a change may be deployed, also where whoever kept the yes has died.
+        """
+        if not (await self.is_approved(change_id) or await self._is_permitted(change_id)):
+            return False
+        async with self.database.autocommit() as connection:
+            await changes.move(connection, change_id, "approved", "proposed", "waiting")
+        return True
 
     async def unwanted(self, workspace: str) -> set[str]:
         """Return the digests of diffs that were rejected or taken back: none is proposed again."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await changes.unwanted(connection, workspace)
 
     async def late(self, now: datetime, after: timedelta) -> list[Row]:
@@ -177,11 +182,8 @@ class Changing:
         """Return whether a person has said yes to exactly this diff."""
         row = await self.find(change_id)
         change = changes.change_of(row)
-        return bool(row["digest"] == change.digest) and await self._has_yes(change)
-
-    async def _has_yes(self, change: Change) -> bool:
-        said = await self.answered(change.id)
-        return bool(said and said["type"] == "approve" and said["digest"] == change.digest)
+        is_intact = bool(row["digest"] == change.digest)
+        return is_intact and _is_yes(change, await self.answered(change_id))
 
     async def is_by_a_person(self, change_id: str) -> bool:
         """Return whether a person wrote the diff instead of approving another one."""
@@ -198,7 +200,7 @@ class Changing:
 
     async def answered(self, change_id: str) -> Row | None:
         """Return what a person said of a change, or None."""
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             return await changes.answered(connection, change_id)
 
     def refuse_settled(self, row: Row) -> None:
@@ -242,34 +244,31 @@ class Changing:
         A patch needs a person's yes to exactly this diff; a revert is the remedy of an alarm.
         Raises BaseMovedError or DirtyWorkspaceError, and then has touched nothing.
         """
-        await self._refuse_unapproved(change)
-        change = await self._signed(change)
+        said = None if change.takes_back else await self.answered(change.id)
+        self._refuse_unapproved(change, said)
+        change = await self._signed(change, said)
         subject = self.subjects[change.kind]
-        # A remedy asks nobody, and what a rule has approved is nobody's yes.
-        said = await self.answered(change.id)
-        is_approved = bool(change.takes_back or (said and said["by"] != RULE))
-        act = Act(
-            kind=subject.act,
-            subject=f"{change.workspace} {change.id} {change.digest}",
-            facts={"is_approved": is_approved},
-        )
+        named = f"{change.workspace} {change.id} {change.digest}"
+        act = Act(kind=subject.act, subject=named)
         result = await self.acting.perform(
-            act, lambda: subject.apply(change), lambda: subject.finish(change)
+            act,
+            lambda: subject.apply(change),
+            lambda: subject.finish(change),
+            is_inside=subject.is_inside,
         )
         await self._note(change, result["commit"], baseline)
         return str(result["commit"])
 
-    async def _refuse_unapproved(self, change: Change) -> None:
-        if not change.takes_back and not await self._has_yes(change):
+    def _refuse_unapproved(self, change: Change, said: Row | None) -> None:
+        if not change.takes_back and not _is_yes(change, said):
             raise RefusedError(
                 f"change {change.id} has no approval for exactly this diff",
                 f"agora approvals show {change.id}",
             )
 
-    async def _signed(self, change: Change) -> Change:
+    async def _signed(self, change: Change, said: Row | None) -> Change:
         """Return the change with who has approved it, and where the signed log says so."""
-        said = await self.answered(change.id)
-        if change.takes_back or said is None:
+        if said is None:
             return change
         names = ("change_id", "digest", "type", "by", "reason")
         decision = said["decision"] or await self._log(
@@ -284,6 +283,8 @@ class Changing:
         told |= {"commit": commit, "baseline": baseline} | self.watching.window()
         kind = "change.reverted" if change.takes_back else "change.applied"
         async with self.database.transaction() as connection:
+            if change.takes_back:
+                await changes.move(connection, change.takes_back, "reverted", "applied")
             if await changes.applied(connection, change.id, commit):
                 await events.publish(connection, case.get().correlation_id, kind, told)
 
@@ -293,7 +294,7 @@ class Changing:
         if not row["commit"]:
             raise UsageError(f"change {change_id} was never applied: there is nothing to take back")
         reverse_id = f"{change_id}r"
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             known = await changes.find(connection, reverse_id)
         # Proposed once: a repeated node must build the same commit, whatever came after it.
         reverse = (
@@ -304,8 +305,6 @@ class Changing:
         except BaseMovedError:
             await self.rebase(reverse_id)
             commit = await self.apply(changes.change_of(await self.find(reverse_id)))
-        async with self.database.transaction() as connection:
-            await changes.move(connection, change_id, "reverted", "applied")
         return commit
 
     async def roll_back(self, change_id: str, at: str) -> str:
@@ -340,6 +339,11 @@ class Changing:
 def paths_of(diff: str) -> list[str]:
     """Return the files that a diff touches."""
     return [line[6:] for line in diff.splitlines() if line.startswith("+++ b/")]
+
+
+def _is_yes(change: Change, said: Row | None) -> bool:
+    """Return whether an answer is a yes to exactly this diff."""
+    return bool(said and said["type"] == "approve" and said["digest"] == change.digest)
 
 
 def _edited_diff(decision: Json) -> str | None:

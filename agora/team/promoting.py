@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from agora.domain import prompt_diffs, proposals
-from agora.domain.contracts import Act, Change, Json, Verdict
+from agora.domain.contracts import Change, Json, Verdict
 from agora.domain.errors import RefusedError, UsageError
 from agora.domain.settings import LearningSettings
-from agora.team.acting import Acting, standing_alone
-from agora.team.changing import RULE, Changing
+from agora.team.acting import standing_alone
+from agora.team.changing import Changing
 from agora.team.clocks import Clock
 from agora.team.prompting import KIND, Prompting, declared
 from agora.team.proving import Proving
@@ -23,7 +23,6 @@ class Promoting:
     """Trials of prompts, and what follows from them, through the door of all changes."""
 
     settings: LearningSettings
-    acting: Acting
     changing: Changing
     proving: Proving
     prompting: Prompting
@@ -108,35 +107,25 @@ class Promoting:
         known = await self._proposed(change_id, expert, version, reason, figures)
         if known["status"] in ("applied", "rejected", "failed", "reverted"):
             return str(known["status"])
-        await self.acting.policy.refresh()
-        demanded = self._demanded(expert)
-        if demanded == "nobody":
-            with standing_alone(change_id, STAGE):
-                await self.changing.give_up(change_id, "no policy permits it")
-            await self.prompting.give_up(expert, version, "no policy permits it", figures)
-            if by:
-                raise RefusedError(f"the prompt of {expert} may not be changed", "agora log show")
-            return "rejected"
-        if demanded == "person" and not by and not await self.changing.is_approved(change_id):
+        if by:
+            await self.changing.hear(change_id, {"type": "approve", "by": by})
+        elif not await self.changing.is_settled(change_id):
             await self.changing.request(change_id)
             return "waiting"
-        return await self._apply(known, by)
-
-    async def _apply(self, known: Row, by: str) -> str:
-        decision: Json = {"type": "approve", "by": by or RULE, "digest": known["digest"]}
-        if await self.changing.hear(known["id"], decision) != "approve":
+        try:
+            with standing_alone(change_id, STAGE):
+                await self.changing.deploy(change_id)
+        except RefusedError as error:
+            await self._refuse(known, version, str(error))
+            if by:
+                raise
             return "rejected"
-        with standing_alone(known["id"], STAGE):
-            await self.changing.deploy(known["id"])
         return "applied"
 
-    def _demanded(self, expert: str) -> str:
-        """Return whose yes the policies want for a new prompt: nothing, a person, nobody."""
-        for demanded, is_approved in (("nothing", False), ("person", True)):
-            act = Act(kind="promote_prompt", subject=expert, facts={"is_approved": is_approved})
-            if self.acting.policy.decide(act).is_allowed:
-                return demanded
-        return "nobody"
+    async def _refuse(self, known: Row, version: int, why: str) -> None:
+        """Close a change that policies permit to nobody, or that a person has rejected."""
+        await self.changing.give_up(known["id"], why)
+        await self.prompting.give_up(known["workspace"], version, "it was refused", {})
 
     async def _proposed(
         self, change_id: str, expert: str, version: int, reason: str, figures: Json
@@ -163,8 +152,7 @@ class Promoting:
 
         Raises UsageError where production stands on none.
         """
-        now = await self.prompting.production(expert)
-        change_id = await self.prompting.brought_by(expert, now)
+        now, change_id = await self.prompting.standing_on(expert)
         if change_id is None:
             raise UsageError(
                 f"version {now} of {expert} was not promoted: there is nothing to take back",

@@ -44,6 +44,7 @@ class Prompting:
 
     database: Database
     act: ActKind = "promote_prompt"
+    is_inside: bool = True
     _current: tuple[Expert, ...] = ()
     _texts: dict[tuple[str, int], str] = field(default_factory=dict)
     _promoted: frozenset[str] = frozenset()
@@ -170,12 +171,18 @@ class Prompting:
         await asyncio.to_thread(write)
         return sorted(written)
 
-    async def brought_by(self, expert: str, version: int) -> str | None:
-        """Return the change that brought a version into production last; None: no change did."""
+    async def standing_on(self, expert: str) -> tuple[int, str | None]:
+        """Return the version in production, and the change that brought it in; None: none did.
+
+        Raises UsageError for an expert that there is not.
+        """
         async with self.database.autocommit() as connection:
+            now = await prompts.pointed(connection, expert, "production")
             moves = await prompts.moves(connection, expert)
-        last = next((move for move in reversed(moves) if move["after"] == version), None)
-        return str(last["by"]) if last and last["kind"] == "promoted" else None
+        version = now or await self.production(expert)
+        moved = [one for one in moves if one["kind"] not in ("staged", "dropped")]
+        last = next((move for move in reversed(moved) if move["after"] == version), None)
+        return version, str(last["by"]) if last and last["kind"] == "promoted" else None
 
     # What a change of kind "prompt" is: its place is the expert, its state the version.
 
@@ -203,11 +210,12 @@ class Prompting:
     async def _note(self, connection: Rows, change: Change, before: int, after: int) -> None:
         """Write down the move; what was in production is one step back from here."""
         kind = "rolled_back" if change.takes_back else "promoted"
-        await prompts.clear(connection, change.workspace, "staging", "previous")
-        if not change.takes_back:
-            await prompts.point(connection, change.workspace, "previous", before)
-        told: Json = {"by": change.id, "reason": change.title}
-        await prompts.note(connection, change.workspace, kind, before=before, after=after, **told)
+        told: Json = {"by": change.id, "reason": change.title, "before": before, "after": after}
+        async with connection.pipeline():
+            await prompts.clear(connection, change.workspace, "staging", "previous")
+            if not change.takes_back:
+                await prompts.point(connection, change.workspace, "previous", before)
+            await prompts.note(connection, change.workspace, kind, **told)
 
     async def finish(self, change: Change) -> ActOutcome | None:
         """Look whether a dead holder has moved production: it did so in one transaction."""
@@ -235,7 +243,7 @@ class Prompting:
 
     async def _load(self, connection: Rows, wanted: Mapping[str, int]) -> None:
         missing = {name: v for name, v in wanted.items() if (name, v) not in self._texts}
-        for row in await prompts.texts(connection, missing):
+        for row in await prompts.texts(connection, missing) if missing else ():
             self._texts[row["expert"], row["version"]] = _sound(row)["text"]
 
     def _at(self, expert: Expert, version: int) -> Expert:

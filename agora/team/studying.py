@@ -36,7 +36,7 @@ class Study:
     usd: float
     calls: int = 0
     is_over: bool = False
-    asked: set[str] = field(default_factory=set)
+    known: dict[str, Attempt] = field(default_factory=dict)
 
     def has_room(self, calls: int) -> bool:
         """Return whether the student may be asked so often still; else it is over."""
@@ -47,10 +47,11 @@ class Study:
         self, student: Bidder, text: str, examples: Sequence[Example]
     ) -> list[Attempt]:
         """Return what the student makes of each example with a wording; nothing once it is over."""
-        fresh = {digest(text, one.id) for one in examples} - self.asked
+        names = [digest(student.name, text, one.id) for one in examples]
+        named = dict(zip(names, examples, strict=True))
+        fresh = {name: one for name, one in named.items() if name not in self.known}
         if not self.has_room(len(fresh)):
             return [Attempt(score=0.0, feedback="not tried: the search is over") for _ in examples]
-        self.asked |= fresh
         self.calls += len(fresh)
         model: Any = student.model
         slots = asyncio.Semaphore(model.slots)
@@ -59,9 +60,9 @@ class Study:
             async with slots:
                 return await self._attempt(student, text, example)
 
-        by_id = {example.id: example for example in examples}
-        done = dict(zip(by_id, await asyncio.gather(*map(one, by_id.values())), strict=True))
-        return [done[example.id] for example in examples]
+        done = await asyncio.gather(*map(one, fresh.values()))
+        self.known |= dict(zip(fresh, done, strict=True))
+        return [self.known[name] for name in names]
 
     async def _attempt(self, student: Bidder, text: str, example: Example) -> Attempt:
         worded = replace(student, expert=student.expert.but(system=text))

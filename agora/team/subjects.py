@@ -15,6 +15,10 @@ class Subject(Protocol):
     def act(self) -> ActKind:
         """Return the kind of act that policies know the application as."""
 
+    @property
+    def is_inside(self) -> bool:
+        """Return whether applying is one transaction of our own database."""
+
     async def head(self, place: str) -> str:
         """Return the state that the place is in now: what a change is based on."""
 
@@ -36,6 +40,7 @@ class Workspaces:
     """Git workspaces: a patch becomes a commit, and the place is the folder."""
 
     act: ActKind = "commit"
+    is_inside: bool = False
 
     async def head(self, place: str) -> str:
         """Return the commit that the workspace stands on."""

@@ -1,96 +1,14 @@
 import asyncio
 import json
-import threading
-import uuid
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from langsmith import Client
-from langsmith.run_helpers import tracing_context
 
 from nodes.tracing import flush
+from tests.langsmith_server import Receiver, receiver, traced
 from tests.running import Hire
 
-PROJECT = str(uuid.uuid4())
-
-
-class Receiver(ThreadingHTTPServer):
-    """A LangSmith server that keeps the runs that it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Request)
-        self.runs: dict[str, dict[str, Any]] = {}
-        self.feedback: dict[str, Any] = {}
-
-    def named(self, name: str) -> dict[str, Any]:
-        """Return the last run of a name."""
-        return [run for run in self.runs.values() if run["name"] == name][-1]
-
-    def metadata(self, name: str) -> dict[str, Any]:
-        """Return the metadata of the last run of a name."""
-        found: dict[str, Any] = self.named(name)["extra"]["metadata"]
-        return found
-
-    def lines(self, kind: str) -> list[list[str]]:
-        """Return for each run of a kind the names from it up to the root."""
-        by = self.runs
-        return [_line(by, run) for run in by.values() if run["run_type"] == kind]
-
-
-def _line(by: dict[str, dict[str, Any]], run: dict[str, Any]) -> list[str]:
-    parent = by.get(run.get("parent_run_id") or "")
-    return [run["name"], *(_line(by, parent) if parent else [])]
-
-
-class _Request(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_GET(self) -> None:
-        self.do_POST()
-
-    def do_POST(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        said = json.loads(self.rfile.read(length)) if length else {}
-        if self.path == "/feedback":
-            self.server.feedback[said["key"]] = said
-        elif self.path.startswith("/runs"):
-            run_id = said.get("id") or self.path.rsplit("/", 1)[-1]
-            known = self.server.runs.setdefault(run_id, {})
-            known |= {key: value for key, value in said.items() if value is not None}
-        answer = b"{}"
-        if self.path.startswith("/sessions"):
-            project: dict[str, Any] = {"id": PROJECT, "tenant_id": PROJECT, "name": "default"}
-            project["reference_dataset_id"] = None
-            answer = json.dumps([project | {"start_time": "2026-01-01T00:00:00"}]).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_PATCH = do_POST
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        threading.Thread(target=receiver.serve_forever, daemon=True).start()
-        yield receiver
-        receiver.shutdown()
-
-
-@pytest.fixture
-def traced(receiver: Receiver) -> Iterator[None]:
-    url = f"http://127.0.0.1:{receiver.server_port}"
-    client = Client(api_url=url, api_key="none", auto_batch_tracing=False)
-    with tracing_context(enabled=True, client=client):
-        yield
+__all__ = ["receiver", "traced"]
 
 
 @pytest.mark.usefixtures("traced")

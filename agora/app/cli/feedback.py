@@ -29,6 +29,7 @@ async def _feedback(task: str, word: str, comment: str, answer: str | None, as_j
         forgotten = await current.remembering.hear(task, said, comment, answer)
         await current.meeting.heed(task, is_right=said == "good")
         await current.learning.watch()
+        await current.mirroring.judge()
     told = {"task_id": task, "feedback": said, "forgotten": forgotten}
     if as_json:
         output.show_json(told)

@@ -153,7 +153,7 @@ async def test_the_architects_own_prompt_is_improved_by_the_same_loop(hire: Hire
     staff = hire(answers, cloud=True, **{"learning.search_calls": 120})
     await recorded(staff, 24)
     found = await staff.team.architecting.rewrite(EXPERT, told)
-    assert found["status"] == "not_found" and found["proposals"] == 12
+    assert found["status"] == "not_found" and found["proposals"] == 24
     (judged,) = await staff.events("rewrite.judged")
     assert judged["bidder"].startswith("architect@") and judged["right"] is False
     for number in range(10):

@@ -160,7 +160,7 @@ async def test_without_a_policy_that_permits_it_only_a_person_approves(
     team: Team, change: Change
 ) -> None:
     await team.changing.add_evidence("c1", {"verdict": {"verdict": "accept"}})
-    assert not await team.changing.is_permitted("c1")
+    assert not await team.changing.is_settled("c1")
     assert await team.changing.answered("c1") is None
 
 
@@ -182,9 +182,9 @@ async def test_a_policy_may_approve_what_it_describes_and_is_named_in_the_commit
     acting = replace(team.acting, policy=governing)
     changing = replace(team.changing, acting=acting)
     await changing.add_evidence("c1", {"verdict": {"verdict": "flag"}})
-    assert not await changing.is_permitted("c1"), "the gate has a doubt"
+    assert not await changing.is_settled("c1"), "the gate has a doubt"
     await changing.add_evidence("c1", {"verdict": {"verdict": "accept"}})
-    assert await changing.is_permitted("c1")
+    assert await changing.is_settled("c1")
     said: Any = await changing.answered("c1")
     assert said["by"] == "policy" and "Small, clean patches" in said["reason"]
     await changing.deploy("c1")

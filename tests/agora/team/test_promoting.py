@@ -15,8 +15,8 @@ from tests.promoting_crash import ADDED, EXPERT, candidate, kill_at, killer, sta
 
 ASKS = """
 @id("all") permit (principal, action, resource);
-@id("ask") forbid (principal, action == Action::"promote_prompt", resource)
-unless { context.is_approved };
+@id("ask") forbid (principal, action == Action::"approve_change", resource)
+when { context.change == "prompt" };
 """
 NEVER = """
 @id("all") permit (principal, action, resource);

@@ -1,0 +1,3 @@
+ALTER TABLE judgements DROP told;
+DROP TABLE mirrored;
+DROP TABLE traces;
