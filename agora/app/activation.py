@@ -61,7 +61,8 @@ async def _measured(team: Team, name: str, tell: Tell) -> Json:
 async def benefit(team: Team, name: str) -> str | None:
     """Return in words what a capability was good for since it was last moved; None: unknown."""
     async with team.database.autocommit() as connection:
-        return await benefits.shown(connection, name, team.capabilities.since(name) or EVER)
+        shown = await benefits.shown(connection, {name: team.capabilities.since(name) or EVER})
+    return shown.get(name)
 
 
 async def compare(team: Team) -> dict[str, str]:

@@ -18,6 +18,10 @@ class DatabaseSettings(_Section):
 
     url: SecretStr | None = None
     connections: int = Field(default=8, ge=2, le=40)
+    wait_s: float = Field(default=30.0, gt=0)
+    """How long anybody waits for a free connection before he is told."""
+    patience_s: float = Field(default=600.0, gt=0)
+    """How long a stage goes on asking for one, where its task has no deadline."""
 
 
 class RedisSettings(_Section):
