@@ -136,7 +136,9 @@ async def bench() -> AsyncIterator[Bench]:
             team = agora.team.assemble(load({}, **named))
             agora.team.current = lambda: team
             async with open_saver(await team.database.url()), jobs.connected():
-                env = environment(url, Path(folder), OLLAMA_HOST=models.url)
+                # All questions are alike here: a judge of neighbours would think longer than all.
+                quiet = {"AGORA_MEMORY__JUDGE_PAIRS": "0"}
+                env = environment(url, Path(folder), OLLAMA_HOST=models.url, **quiet)
                 yield Bench(team, models, env, Path(folder), psutil.Process(pid))
             await team.close()
         await postgres.stop()

@@ -1,5 +1,6 @@
 """What capabilities have been good for, counted from records since a time."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,19 +16,19 @@ FROM served WHERE at > %(since)s""",
 SELECT count(*) AS n, format('%%s answers from the news', count(*)) AS said
 FROM served WHERE at > %(since)s AND source = 'news'""",
     "war_room": """
-SELECT count(*) AS n, format('%%s tasks answered by a meeting', count(*)) AS said FROM tasks
-WHERE ended_at > %(since)s AND status = 'answered' AND EXISTS (
-    SELECT FROM events WHERE correlation_id = tasks.id AND kind = 'stage.left'
-                         AND body->>'stage' = 'ruling')""",
+SELECT count(*) AS n, format('%%s tasks answered by a meeting', count(*)) AS said
+FROM rooms JOIN tasks USING (id) WHERE ended_at > %(since)s AND status = 'answered'""",
     "healing": """
 SELECT count(*) AS n, format('%%s incidents healed', count(*)) AS said FROM opportunities
 WHERE kind = 'incident' AND verdict = 'healed' AND closed_at > %(since)s""",
 }
 PROMOTED = """
-SELECT count(*) AS n, format('%%s of %%s pairs won, %%s lost', sum(wins), sum(pairs), sum(losses))
-    AS said
-FROM trials WHERE kind = %(kind)s AND (%(subject)s = '' OR subject = %(subject)s)
-              AND status = 'promoted' AND ended_at > %(since)s"""
+SELECT name, format('%%s of %%s pairs won, %%s lost', sum(wins), sum(pairs), sum(losses)) AS said
+FROM unnest(%(names)s::text[], %(kinds)s::text[], %(since)s::timestamptz[])
+         AS one (name, kind, since)
+     JOIN trials ON status = 'promoted' AND ended_at > since
+         AND (trials.kind = one.kind OR (trials.kind = 'capability' AND subject = name))
+GROUP BY name"""
 TRIALS = {"planning": "plan", "prompts": "prompt"}
 """Capabilities whose own trials show what they are good for."""
 ENDED = """
@@ -36,19 +37,18 @@ WHERE ended_at > %s AND status IN ('answered', 'failed') ORDER BY ended_at, id L
 """
 
 
-async def shown(connection: Rows, name: str, since: datetime) -> str | None:
-    """Return in words what a capability was good for; None: nothing shows it."""
-    given = {"kind": "capability", "subject": name, "since": since}
-    asked: list[tuple[Any, Any]] = [(PROMOTED, given)]
-    if name in TRIALS:
-        asked.append((PROMOTED, given | {"kind": TRIALS[name], "subject": ""}))
-    if name in MEASURES:
-        asked.append((MEASURES[name], {"since": since}))
-    for query, values in asked:
-        row = await (await connection.execute(query, values)).fetchone()
+async def shown(connection: Rows, since: Mapping[str, datetime]) -> dict[str, str]:
+    """Return in words what these capabilities were good for; left out: nothing shows it."""
+    kinds = [TRIALS.get(name) for name in since]
+    given = {"names": list(since), "kinds": kinds, "since": list(since.values())}
+    found = await (await connection.execute(PROMOTED, given)).fetchall()
+    told = {str(row["name"]): str(row["said"]) for row in found}
+    for name in MEASURES.keys() & (since.keys() - told.keys()):
+        query: Any = MEASURES[name]
+        row = await (await connection.execute(query, {"since": since[name]})).fetchone()
         if row and row["n"]:
-            return str(row["said"])
-    return None
+            told[name] = str(row["said"])
+    return told
 
 
 async def ended(connection: Rows, since: datetime) -> list[Any]:

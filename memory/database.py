@@ -30,6 +30,10 @@ RING_S = 0.02
 """How long the news of an event waits for others to go along with it."""
 
 
+class DatabaseBusyError(DatabaseError, PoolTimeout):
+    """No connection came free in time: all are in use, or the server is away. Nothing was done."""
+
+
 class Rows(AsyncConnection[DictRow]):
     """A connection whose rows are dictionaries, and that knows whether an event was published."""
 
@@ -120,6 +124,7 @@ class Database:
 
     postgres: Postgres
     connections: int = 8
+    wait_s: float = 30.0
     _pool: AsyncConnectionPool[Rows] | None = field(default=None, init=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _ringing: asyncio.Task[None] | None = field(default=None, init=False)
@@ -140,7 +145,7 @@ class Database:
     @asynccontextmanager
     async def _connection(self, autocommit: bool) -> AsyncIterator[Rows]:
         pool = self._pool or await self._open()
-        async with pool.connection() as connection:
+        async with self._free(pool) as connection:
             if connection.autocommit != autocommit:
                 await connection.set_autocommit(autocommit)
             connection.has_told = False
@@ -148,6 +153,48 @@ class Database:
             has_told = connection.has_told
         if has_told:
             self._ring()
+
+    @asynccontextmanager
+    async def _free(self, pool: AsyncConnectionPool[Rows]) -> AsyncIterator[Rows]:
+        """Lend a connection of the pool; raise DatabaseBusyError when none comes free in time."""
+        try:
+            connection = await pool.getconn(self.wait_s)
+        except PoolTimeout:
+            raise self._busy(pool) from None
+        try:
+            async with connection:  # commits, or rolls back; putting back closes nothing
+                yield connection
+        finally:
+            await pool.putconn(connection)
+
+    def _busy(self, pool: AsyncConnectionPool[Rows]) -> DatabaseBusyError:
+        known = pool.get_stats()
+        used = known.get("pool_size", 0) - known.get("pool_available", 0)
+        return DatabaseBusyError(
+            f"no connection to the database came free in {self.wait_s:g} s: "
+            f"{used} of {self.connections} are in use",
+            "try again; raise database.connections, or hand in less at once",
+        )
+
+    @asynccontextmanager
+    async def urgent(self, wait_s: float) -> AsyncIterator[Rows]:
+        """Yield what `autocommit` does; where the pool has nothing free, a connection beyond it.
+
+        For what must not wait behind the work that it keeps alive. Raises OperationalError.
+        """
+        pool = self._pool or await self._open()
+        try:
+            connection = await pool.getconn(wait_s)
+        except PoolTimeout:
+            url = str(pool.conninfo)  # not asked of the server again: that takes too long here
+            async with await Rows.connect(url, autocommit=True, row_factory=dict_row) as extra:
+                yield extra
+            return
+        try:
+            await connection.set_autocommit(True)
+            yield connection
+        finally:
+            await pool.putconn(connection)
 
     def _ring(self) -> None:
         """Wake those who follow the stream, soon; who is not woken looks by himself."""

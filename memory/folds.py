@@ -14,10 +14,13 @@ LOCK = f"{READ} FOR UPDATE"
 BATCH = 1000
 # Ids are given before the commit, so a smaller one may appear later. A transaction below xmin
 # is over for good; the cursor goes by (xid, id), for with the id alone it would still skip.
+# Kind by kind: each begins at its place in the index, however much else has happened since.
 NEXT = f"""
-SELECT xid, id, kind, at, correlation_id, body FROM events
-WHERE channel = '' AND kind = ANY(%(kinds)s) AND (xid, id) > (%(xid)s::xid8, %(id)s)
-  AND xid < pg_snapshot_xmin(pg_current_snapshot())
+SELECT found.* FROM unnest(%(kinds)s::text[]) AS one (kind) CROSS JOIN LATERAL (
+    SELECT xid, id, kind, at, correlation_id, body FROM events
+    WHERE channel = '' AND kind = one.kind AND (xid, id) > (%(xid)s::xid8, %(id)s)
+      AND xid < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY xid, id LIMIT {BATCH}) AS found
 ORDER BY xid, id LIMIT {BATCH}
 """
 STORE = f"""
@@ -27,10 +30,11 @@ UPDATE folds SET xid = %s::xid8, id = %s, state = %s, kinds = %s FROM unflushed 
 # What a process has read before needs no reading again while nothing has happened.
 PEEK = """
 SELECT xid, id, EXISTS (
-    SELECT FROM events
-    WHERE channel = '' AND kind = ANY(%(kinds)s)
-      AND (events.xid, events.id) > (folds.xid, folds.id)
-      AND events.xid < pg_snapshot_xmin(pg_current_snapshot())) AS is_behind
+    SELECT FROM unnest(%(kinds)s::text[]) AS one (kind) CROSS JOIN LATERAL (
+        SELECT FROM events
+        WHERE channel = '' AND kind = one.kind AND (events.xid, events.id) > (folds.xid, folds.id)
+          AND events.xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid, id LIMIT 1) AS newer) AS is_behind
 FROM folds WHERE name = %(name)s
 """
 FORGET = "DELETE FROM folds WHERE name = %s"

@@ -1,10 +1,13 @@
 """The memories table: what the team has learned in words, and how good each has proved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
+from psycopg.types.json import Jsonb
+
+from agora.domain.contracts import Json
 from agora.domain.recollection import HIGH, LOW, WORTH
 from memory.database import UNFLUSHED, Row, Rows
 
@@ -13,6 +16,20 @@ WITH unflushed AS ({UNFLUSHED})
 INSERT INTO memories (tenant, kind, text, digest, origin, labels, quality, expires_at)
 SELECT %s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s FROM unflushed
 ON CONFLICT (tenant, kind, digest) DO NOTHING
+"""
+# A tool's: found by its name. A new xid lets the index read the text again.
+BEGIN = """
+INSERT INTO memories (tenant, kind, text, digest, origin, labels, quality, is_compared)
+VALUES (%s, 'tool', '', %s, %s, %s, %s, true) ON CONFLICT (tenant, kind, digest) DO NOTHING
+"""
+TALLY = """
+SELECT id, coalesce(tally, '{}') AS tally FROM memories
+WHERE tenant = %s AND kind = 'tool' AND digest = %s FOR UPDATE
+"""
+REVISE = """
+UPDATE memories SET tally = %s, text = %s, origin = %s, xid = pg_current_xact_id(),
+    expires_at = clock_timestamp() + %s
+WHERE id = %s
 """
 # A memory is recalled only where each of its labels is the task's too: what is private stays in
 # private tasks, which no cloud sees, and what is untrusted in tasks that are known to be.
@@ -89,6 +106,21 @@ async def remember(connection: Rows, memory: Memory, life: timedelta | None) -> 
     quality = WORTH[memory.kind] if memory.quality is None else memory.quality
     row = [memory.tenant, memory.kind, memory.text, memory.digest, memory.origin]
     await connection.execute(REMEMBER, [*row, sorted(memory.labels), quality, life])
+
+
+async def revise(
+    connection: Rows, memory: Memory, life: timedelta, step: Callable[[Json], tuple[Json, str]]
+) -> None:
+    """Let the tally of a tool's only memory, whose `text` is its name, take a step; keep both."""
+    key = [memory.tenant, memory.digest]
+    began = [*key, memory.origin, sorted(memory.labels), WORTH[memory.kind]]
+    await connection.execute(BEGIN, began)
+    row = await (await connection.execute(TALLY, key)).fetchone()
+    assert row is not None
+    tally, text = step(row["tally"])
+    if tally != row["tally"]:
+        told = [Jsonb(tally), text, memory.origin, life, row["id"]]
+        await connection.execute(REVISE, told)
 
 
 async def among(

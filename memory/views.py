@@ -7,7 +7,8 @@ from memory.database import Row, Rows
 
 FRAME = """
 SELECT (SELECT count(*) FROM changes WHERE status = 'waiting')
-           + (SELECT count(*) FROM escalations WHERE type IS NULL) AS waiting,
+           + (SELECT count(*) FROM escalations WHERE type IS NULL)
+           + (SELECT count(*) FROM appeals WHERE answer IS NULL) AS waiting,
        coalesce((SELECT seq FROM decisions ORDER BY seq DESC LIMIT 1), 0) AS decisions
 """
 TASK = """

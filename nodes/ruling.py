@@ -6,7 +6,7 @@ from langgraph.types import Command, interrupt
 
 from agora import team
 from agora.domain.contracts import AgentTask, Ruling
-from agora.team.meeting import asked_of_a_person, ruled_by_person
+from agora.team.meeting import asked_of_a_person, ruled, ruled_by_person
 from nodes.stage import stage
 from nodes.states import RoomState
 from nodes.tracing import judge
@@ -18,15 +18,19 @@ async def ruling(state: RoomState) -> Command[Literal["__end__"]]:
     meeting, task = team.current().meeting, AgentTask.model_validate(state["task"])
     said = meeting.rule(state["table"], state["seats"], state["votes"], state.get("judge"))
     if said.answer and not said.is_consensus and meeting.settings.asks_person:
-        said = _appealed(task, said)
+        said = await _appealed(task, said)
     said, outcome = await meeting.close(task, state["table"], state["seats"], said)
     judge("consensus_agreement", said.confidence)
-    ruled = {"ruling": said.as_json(), "outcome": outcome.as_json()}
-    return Command(update=ruled, goto="__end__")
+    told = {"ruling": said.as_json(), "outcome": outcome.as_json()}
+    return Command(update=told, goto="__end__")
 
 
-def _appealed(task: AgentTask, said: Ruling) -> Ruling:
+async def _appealed(task: AgentTask, said: Ruling) -> Ruling:
+    appealing = team.current().meeting.appealing
+    await appealing.ask(task, said)
     answer: Any = interrupt(asked_of_a_person(task, said))
     decisions = answer.get("decisions") if isinstance(answer, dict) else None
     first = decisions[0] if isinstance(decisions, list) and decisions else {}
-    return ruled_by_person(said, first if isinstance(first, dict) else {})
+    decision = first if isinstance(first, dict) else {}
+    by = str(decision.get("by") or "person")
+    return ruled_by_person(said, await appealing.hear(task.id, ruled(said, decision), by))

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,6 +23,7 @@ from agora.domain.errors import ClaimHeldError, ClaimLostError
 from agora.team import discretion, farewell, telemetry
 from agora.team.acting import audited, case
 from nodes import tracing
+from nodes.patience import last_moment, patiently
 from nodes.permission import once_permitted
 
 discretion.begin()
@@ -108,8 +109,8 @@ def is_nested() -> bool:
 
 
 @asynccontextmanager
-async def tenure(here: Case, info: ExecutionInfo) -> AsyncIterator[Tenure]:
-    """Hold the running thread; raise ClaimHeldError or ClaimLostError."""
+async def tenure(here: Case, info: ExecutionInfo, until: datetime) -> AsyncIterator[Tenure]:
+    """Hold the running thread, once there is a connection; raise ClaimHeldError, ClaimLostError."""
     control = get_runtime().control
     assert control, "a stage runs in a graph"
     lease = timedelta(seconds=team.current().settings.stage.lease_s)
@@ -120,7 +121,8 @@ async def tenure(here: Case, info: ExecutionInfo) -> AsyncIterator[Tenure]:
     held.bodies.add(body)
     try:
         # A subgraph has checkpoints and an end of its own; neither is the thread's.
-        await held.take(here, "" if is_nested() else info.checkpoint_id)
+        checkpoint_id = "" if is_nested() else info.checkpoint_id
+        await patiently(lambda: held.take(here, checkpoint_id), until)
         held.beating = held.beating or asyncio.create_task(held.beat())
         yield held
     except asyncio.CancelledError:
@@ -154,7 +156,8 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
         here = Case(
             _case_id(state, info), info.thread_id, body.__name__, 0, state.get("attempts") or 0
         )
-        async with tenure(here, info) as held:
+        until = last_moment(state)
+        async with tenure(here, info, until) as held:
             here = Case(here.id, here.thread_id, here.stage, held.token, here.round)
             case.set(here)
             audited.set({})
@@ -163,12 +166,14 @@ def stage(body: Callable[P, Awaitable[Changes]]) -> Callable[P, Awaitable[Change
                 correlation_id=here.correlation_id, stage=here.stage
             ):
                 with telemetry.spanned(here, _agent(state)):
-                    changes = await once_permitted(lambda: body(*arguments, **named))
+                    changes = await patiently(
+                        lambda: once_permitted(lambda: body(*arguments, **named)), until
+                    )
                 tracing.name(here, state, changes, team.current().acting.policy.hash)
             held.is_ending |= _is_end(changes)
             if _is_end(changes):
                 telemetry.ended(here, tracing.outcome(state, changes))
-            await team.current().holding.exit(here)
+            await patiently(lambda: team.current().holding.exit(here), until)
             return changes
 
     return staged

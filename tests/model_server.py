@@ -40,7 +40,8 @@ __all__ = ["Call", "Exchange", "ModelServer", "obey"]
 
 RULES = {
     "call": r"\bcall (?P<what>\w+) (?=\{)",
-    "say": r"(?:[Rr]eply with exactly: ?|\b[Ss]ay:? )(?P<what>.+)",
+    # "Say so" refers to what was said before: no answer is dictated by it.
+    "say": r"(?:[Rr]eply with exactly: ?|\b[Ss]ay:? (?!so\b))(?P<what>.+)",
     "sum": r"(?P<a>-?\d+) ?(?P<what>[-+*/]) ?(?P<b>-?\d+)",
 }
 

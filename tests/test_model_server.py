@@ -22,6 +22,7 @@ def said(*contents: str, role: str = "user") -> list[dict[str, Any]]:
         ("say hello", "hello"),
         ("What is 6 * 7?", "42"),
         ("What is 7 / 2?", "3.5"),
+        ("Say: next\nWhere you do not know, say so:\nit costs less.", "next"),
         ("Tell me a story", "I see no instruction."),
     ],
 )

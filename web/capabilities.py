@@ -25,7 +25,7 @@ async def listed(page: Admitted) -> Response:
     rows, since = await known.read(), words.now() - timedelta(days=DAYS)
     told = await known.listed()
     async with page.database.autocommit() as connection:
-        shown = {one["name"]: await benefits.shown(connection, one["name"], since) for one in told}
+        shown = await benefits.shown(connection, {one["name"]: since for one in told})
         kept = await snapshots.every(connection)
     return await page.show(
         "capabilities.html",

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from agora import team
 from agora.domain.contracts import TENANT, Json
-from memory import changes, escalations, opportunities, pulses, views
+from memory import appeals, changes, escalations, opportunities, pulses, views
 from memory.database import Row, Rows
 from web import charts, health, paths, words
 from web.entry import Admitted
@@ -48,9 +48,10 @@ async def overview(page: Admitted) -> Response:
 
 
 async def all_waiting(connection: Rows) -> list[Json]:
-    """Return what waits for a person, oldest first: changes, and acts that want a yes."""
+    """Return what waits for a person, oldest first: changes, acts that want a yes, meetings."""
     found = [_change(row) for row in await changes.waiting(connection)]
     found += [_act(row) for row in await escalations.waiting(connection)]
+    found += [_appeal(row) for row in await appeals.waiting(connection)]
     return sorted(found, key=lambda one: one["since"])
 
 
@@ -74,6 +75,17 @@ def _act(row: Row) -> Json:
         "about": "an act that the policies leave to you",
         "is_flagged": False,
         "reason": "; ".join(row["reasons"]),
+        "since": row["created_at"],
+    }
+
+
+def _appeal(row: Row) -> Json:
+    return {
+        "address": f"/rooms/{quote(row['room_id'], safe='')}#decide",
+        "title": row["task"]["text"],
+        "about": "a war room that could not agree leaves the answer to you",
+        "is_flagged": False,
+        "reason": row["ruling"]["reason"],
         "since": row["created_at"],
     }
 

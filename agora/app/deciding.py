@@ -9,7 +9,7 @@ from agora.domain.contracts import Json
 from agora.domain.errors import RefusedError, UsageError
 from agora.team.acting import standing_alone
 from agora.team.prompting import KIND
-from memory import views
+from memory import appeals, views
 
 PATIENCE = timedelta(seconds=10)
 """So old is an answer whose run nobody has gone on with: whoever kept it has died."""
@@ -76,3 +76,23 @@ async def left_behind() -> list[str]:
     """Return the changes that were answered, and whose runs nobody goes on with."""
     async with team.current().database.autocommit() as connection:
         return await views.answered(connection, PATIENCE)
+
+
+async def rule(room_id: str, answer: str, by: str) -> str:
+    """Keep what a person rules where a meeting cannot, "" for nothing; return what counts."""
+    return await team.current().meeting.appealing.hear(room_id, answer, by)
+
+
+async def go_on_ruled(running: Runs, room_id: str, hear: Hear = lambda piece: None) -> Json:
+    """Go on with the run whose meeting waited for a person; return its state."""
+    row = await team.current().meeting.appealing.find(room_id)
+    assert row is not None and row["answer"] is not None
+    kind = "edit" if row["answer"] else "reject"
+    decision = {"type": kind, "answer": row["answer"], "by": row["by"]}
+    return await running.go_on_with(row["thread_id"], decision, hear)
+
+
+async def unruled() -> list[str]:
+    """Return the meetings that a person has ruled, and whose runs nobody goes on with."""
+    async with team.current().database.autocommit() as connection:
+        return await appeals.left(connection, PATIENCE)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+PATIENCE_S = 10.0
+"""How long running jobs may take to end when a worker is told to stop; then they are cancelled."""
 stopping = asyncio.Event()
 """Set when the server has been told to stop: streams end, and nothing new is begun."""
 _working: set[asyncio.Task[object]] = set()

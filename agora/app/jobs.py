@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from agora import team
 from agora.app import audits, deciding, learning
+from agora.app.draining import PATIENCE_S
 from agora.app.loops import cycle
 from agora.app.lost import announce_lost
 from agora.app.runs import Runs
@@ -40,8 +41,6 @@ MOST_TRIES = 5
 """How many workers one job may take along before it is given up."""
 AGAIN_S = 5.0
 """How long a worker waits before it begins again what has failed, such as a database."""
-PATIENCE_S = 10.0
-"""How long running jobs may take to end when a worker is told to stop; then they are cancelled."""
 
 Work = Callable[..., Coroutine[Any, Any, None]]
 app = App(connector=PsycopgConnector())
@@ -90,15 +89,23 @@ async def go_on(runs: Runs, thread_id: str) -> None:
 
 
 async def heed_answers(runs: Runs) -> None:
-    """Put each change in line that a person has answered while nobody could go on."""
+    """Put in line what a person has answered while nobody could go on: changes, and meetings."""
     for change_id in await deciding.left_behind():
         await later("answer", f"answer {change_id}", change_id=change_id)
+    for room_id in await deciding.unruled():
+        await later("rule", f"rule {room_id}", room_id=room_id)
 
 
 async def answer(runs: Runs, change_id: str) -> None:
     """Go on with the run that has got its answer; it is left alone if somebody was quicker."""
     with suppress(ClaimHeldError):
         await deciding.go_on(runs, change_id)
+
+
+async def rule(runs: Runs, room_id: str) -> None:
+    """Go on with the run of a meeting that has got its ruling."""
+    with suppress(ClaimHeldError):
+        await deciding.go_on_ruled(runs, room_id)
 
 
 async def retry_stalled(runs: Runs) -> None:
@@ -182,6 +189,7 @@ async def alert_again(runs: Runs) -> None:
 
 job("go_on", go_on)
 job("answer", answer)
+job("rule", rule)
 job("loop_cycle", loop_cycle)
 periodic("take_over", "* * * * * */5", take_over_abandoned)
 periodic("heed_answers", "* * * * * */5", heed_answers)

@@ -49,8 +49,7 @@ async def powers(team: Team, connection: Rows) -> dict[str, str]:
     """Return the capabilities that act, and whose benefit shows: what each was good for."""
     acting = [name for name in CAPABILITIES if team.capabilities.has(name)]
     since = {name: team.capabilities.since(name) or EVER for name in acting}
-    told = {name: await benefits.shown(connection, name, since[name]) for name in acting}
-    return {name: said for name, said in told.items() if said}
+    return await benefits.shown(connection, since)
 
 
 def _own(ended: Json, counted: Json) -> Json:

@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable
 
-from agora.app.jobs import PATIENCE_S
+from agora.app.draining import PATIENCE_S
 
 COMMAND = ("-P", "-c", "from agora.app.cli import main; main()", "worker", "--with-parent")
 LONGEST_PAUSE_S = 60.0

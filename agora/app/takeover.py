@@ -23,6 +23,7 @@ OF_THE_DATABASE = (
     "DatabaseError",
     "DiskFull",
     "PoolTimeout",
+    "DatabaseBusyError",
     "CannotConnectNow",
 )
 """Errors that say nothing of the run itself."""

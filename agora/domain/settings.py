@@ -18,6 +18,10 @@ class DatabaseSettings(_Section):
 
     url: SecretStr | None = None
     connections: int = Field(default=8, ge=2, le=40)
+    wait_s: float = Field(default=30.0, gt=0)
+    """How long anybody waits for a free connection before he is told."""
+    patience_s: float = Field(default=600.0, gt=0)
+    """How long a stage goes on asking for one, where its task has no deadline."""
 
 
 class RedisSettings(_Section):
@@ -362,6 +366,7 @@ class HealthSettings(_Section):
     queue_jobs: int = Field(ge=1)
     reserve_mb: int = Field(ge=0)
     history_days: float = Field(gt=0)
+    all_tests: list[str] = Field(min_length=1)
 
 
 class Settings(_Section):

@@ -18,6 +18,7 @@ from agora.team.acting import Acting
 from agora.team.admission import Admission
 from agora.team.alerting import Alerting
 from agora.team.answering import Answering
+from agora.team.appealing import Appealing
 from agora.team.architecting import Architecting
 from agora.team.asking import Asking
 from agora.team.assessing import Assessing
@@ -126,10 +127,9 @@ class Team:
 
 def assemble(settings: Settings, clock: Clock = system) -> Team:
     """Join the collaborators without opening a connection."""
-    database, policy = (
-        Database(choose_postgres(settings), settings.database.connections),
-        Governing.load(settings),
-    )
+    stated = settings.database
+    database = Database(choose_postgres(settings), stated.connections, stated.wait_s)
+    policy = Governing.load(settings)
     decisions = Decisions(Signer(settings.folder / "keys"))
     acting = Acting(database, policy, decisions, settings.policy.rates)
     alerting = Alerting(settings, database, acting, clock)
@@ -259,7 +259,8 @@ def _meeting(
     hearing = Hearing(settings.room, database, asking, market, library, market.clock)
     seating, minutes = Seating(settings.room, database, market), Minutes(database, acting)
     verifying = Verifying(tooling)
-    return Meeting(settings.room, database, seating, hearing, minutes, stream, verifying)
+    appealing = Appealing(database, acting)
+    return Meeting(settings.room, database, seating, hearing, minutes, appealing, stream, verifying)
 
 
 # Connections belong to the event loop that opened them; a server and a test have different ones.

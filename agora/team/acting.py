@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +26,7 @@ from agora.team import escalating
 from agora.team.governing import Governing
 from agora.team.telemetry import telemetry
 from memory import acts, claims, decisions, escalations, events, policy_sets, rate_uses
-from memory.database import UNFLUSHED, Database, Row, Rows
+from memory.database import UNFLUSHED, Database, DatabaseBusyError, Row, Rows
 from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
@@ -34,6 +34,8 @@ audited: ContextVar[dict[str, int]] = ContextVar("audited")
 """The last decision of the running stage, as `seq`: its number in the log."""
 
 KEY_DIGITS = 64
+BOOKINGS = 20
+"""So often `database.wait_s` what was done waits to be booked."""
 Do = Callable[[], Awaitable[ActOutcome]]
 Judge = Callable[[], Awaitable[ActOutcome | None]]
 
@@ -132,10 +134,13 @@ class Acting:
         entry = {"actor": "agora", "reasons": []} | entry
         if not self.decisions.signer.is_ready:  # the first use reads or makes a file
             await asyncio.to_thread(getattr, self.decisions.signer, "key")
-        # In two round trips: every act waits for them, and all others for the lock.
+        # In one round trip, or in two: every act waits for them, and all others for the lock.
         async with self.database.autocommit() as connection:
-            async with connection.pipeline(), connection.transaction():
-                row = await self.decisions.append(connection, entry, is_followed=is_followed)
+            row = await self.decisions.extend(connection, entry) if is_followed else None
+            if row is None:
+                async with connection.pipeline(), connection.transaction():
+                    row = await self.decisions.append(connection, entry, is_followed=is_followed)
+        self.decisions.remember(row)
         audited.get({})["seq"] = row["seq"]  # one for all that a stage does at once
         return row
 
@@ -265,6 +270,21 @@ class Acting:
         error: Exception | None = None,
         *,
         is_inside: bool = False,
+    ) -> None:
+        """Book what has been done; while no connection is free it waits, lest it is done again."""
+        for _ in range(BOOKINGS):
+            with suppress(DatabaseBusyError):
+                return await self._book(here, act, outcome, how, error, is_inside)
+        await self._book(here, act, outcome, how, error, is_inside)
+
+    async def _book(
+        self,
+        here: Case,
+        act: Act,
+        outcome: ActOutcome | None,
+        how: str,
+        error: Exception | None,
+        is_inside: bool,
     ) -> None:
         # A fault that knows what was served says so; of any other the whole reservation is lost.
         spent = getattr(error, "spent", None)

@@ -38,7 +38,7 @@ class Holding:
 
     async def renew(self, thread_id: str, token: int, lease: timedelta) -> bool:
         """Return whether the claim is ours for another lease."""
-        async with self.database.autocommit() as connection:
+        async with self.database.urgent(lease.total_seconds() / 10) as connection:
             return await claims.renew(connection, thread_id, token, lease)
 
     async def stage(self, thread_id: str) -> str | None:

@@ -10,6 +10,7 @@ from agora.domain.council import LEAST_SEATS, Seat
 from agora.domain.errors import UsageError
 from agora.domain.settings import RoomSettings
 from agora.team.acting import case, standing_alone
+from agora.team.appealing import Appealing
 from agora.team.hearing import Hearing, Session, Tell, is_unclear
 from agora.team.minutes import Minutes, channel_of, meaning_of
 from agora.team.seating import Seating, as_json, seats_of
@@ -31,6 +32,7 @@ class Meeting:
     seating: Seating
     hearing: Hearing
     minutes: Minutes
+    appealing: Appealing
     stream: Stream
     verifying: Verifying
 
@@ -232,10 +234,15 @@ def asked_of_a_person(task: AgentTask, ruling: Ruling) -> Json:
     }
 
 
-def ruled_by_person(ruling: Ruling, decision: Json) -> Ruling:
-    """Return the ruling after a person's word: approve the leading answer, edit it, or reject."""
+def ruled(ruling: Ruling, decision: Json) -> str:
+    """Return the answer that a person approves (the leading one) or gives; "" for none."""
     answers = {"approve": ruling.answer, "edit": str(decision.get("answer") or "").strip()}
-    if not (answer := answers.get(decision.get("type", ""))):
+    return answers.get(decision.get("type", ""), "")
+
+
+def ruled_by_person(ruling: Ruling, answer: str) -> Ruling:
+    """Return the ruling after a person's word; "" leaves it open."""
+    if not answer:
         return ruling.but(reason=f"{ruling.reason}; a person has not ruled either")
     others = [one for one in (ruling.answer, *ruling.dissent) if one and one != answer]
     return ruling.but(

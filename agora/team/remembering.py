@@ -7,8 +7,8 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from agora.domain import questions, recollection
-from agora.domain.contracts import AgentOutcome, AgentTask, Json
+from agora.domain import questions, recollection, tool_tallies
+from agora.domain.contracts import AgentOutcome, AgentTask, Json, ToolCall
 from agora.domain.errors import UsageError
 from agora.domain.judgements import Judgement
 from agora.domain.labels import INJECTED, PRIVATE, UNTRUSTED
@@ -72,6 +72,7 @@ class Remembering:
         async with self.database.transaction() as connection:
             for one in _memories(task, outcome, tried):
                 await memories.remember(connection, one, life)
+            await _count(connection, task, outcome, life)
             await memories.move(connection, task.id, is_good, BY_OUTCOME)
 
     async def hear(self, task_id: str, word: Word, comment: str, answer: str | None = None) -> int:
@@ -214,10 +215,21 @@ def _memories(
         said = _short(failed["error"] or failed["status"], SAID)
         rest = f"; then {by} answered it" if outcome.status == "answered" else ""
         made.append(memory("reflection", f"{about} — {failed['expert']} failed: {said}{rest}"))
-    for call in outcome.tool_calls:
-        said = f"failed: {_short(call.error, SAID)}" if call.error else "worked"
-        made.append(memory("tool", f"{about} — tool {call.name} {said} ({call.latency_s:.1f} s)"))
     return made
+
+
+async def _count(connection: Rows, task: AgentTask, outcome: AgentOutcome, life: timedelta) -> None:
+    """Add a task's calls to the one memory of each tool; in order, so that no two wait in turn."""
+    about, labels = _short(task.text, ABOUT), _labels(task, outcome)
+    for name in sorted({call.name for call in outcome.tool_calls}):
+        calls = [call for call in outcome.tool_calls if call.name == name]
+
+        def step(tally: Json, name: str = name, calls: Sequence[ToolCall] = calls) -> Any:
+            found = tool_tallies.tallied(tally, calls, task.id, about)
+            return found, tool_tallies.told(name, found, SAID)
+
+        one = Memory(task.tenant, "tool", name, task.id, labels)
+        await memories.revise(connection, one, life, step)
 
 
 def _labels(task: AgentTask, outcome: AgentOutcome) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def approvals(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the changes and acts that wait for an answer."""
+    """List the changes, acts and meetings that wait for an answer."""
     output.run(_list(as_json), as_json, output.nothing_to_resume)
 
 
@@ -76,14 +76,20 @@ async def _list(as_json: bool) -> int:
     async with team.opened() as current:
         waiting = [_plain(row) for row in await current.changing.waiting()]
         waiting += await permissions.waiting()
+        waiting += [_meeting(row) for row in await current.meeting.appealing.waiting()]
     if as_json:
         output.show_json({"waiting": waiting})
     elif waiting:
         rows = [[row["id"], row["workspace"], row["title"]] for row in waiting]
-        output.show_table(["id", "workspace", "change or act"], rows)
+        output.show_table(["id", "workspace", "what waits"], rows)
     else:
         output.show("nothing waits for approval")
     return 0
+
+
+def _meeting(row: Any) -> output.Json:
+    title = f"agora room {row['room_id']} --rule ANSWER: {row['task']['text'][:60]}"
+    return {"id": row["room_id"], "kind": "meeting", "workspace": "", "title": title}
 
 
 async def _show(change_id: str, as_json: bool) -> int:

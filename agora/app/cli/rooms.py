@@ -86,15 +86,11 @@ def _line(kind: str, body: output.Json) -> str:
 
 
 async def _rule(task_id: str, answer: str, as_json: bool) -> int:
-    from agora.app import runs
-    from agora.domain.errors import UsageError
+    from agora.app import deciding, runs
 
     async with runs.opened() as running:
-        thread_id = await running.thread_of(task_id)
-        if thread_id is None or (await running.status(thread_id))["status"] != "waiting":
-            raise UsageError(f"no meeting of {task_id} waits for a ruling", f"agora room {task_id}")
-        decision = {"type": "edit", "answer": answer}
-        state = await running.answer("task", decision, thread_id, lambda piece: None)
+        await deciding.rule(task_id, answer, output.person())
+        state = await deciding.go_on_ruled(running, task_id)
     outcome = state["outcome"]
     if as_json:
         output.show_json({"status": outcome["status"], "answer": outcome["answer"]})

@@ -9,7 +9,7 @@ import pytest
 from agora.domain.settings import Settings, load
 from agora.team import Team, assemble
 from agora.team.alerting import TRIES
-from tests import hooks, mailbox
+from tests.channels import Hook, Mailbox, opened
 from tests.conftest import ask
 
 Hire = Callable[..., Team]
@@ -53,7 +53,7 @@ async def statuses(team: Team) -> list[tuple[str, int]]:
 
 
 async def test_an_alert_reaches_the_webhook_in_slacks_format_and_the_mailbox(hire: Hire) -> None:
-    async with hooks.opened() as hook, mailbox.opened() as box:
+    async with opened(Hook()) as hook, opened(Mailbox()) as box:
         url = box.url.replace("//", "//ada:pass-word@")
         team = hire(webhook_url=hook.url, smtp_url=url, mail_to=["ada@localhost"])
         text = "total(<2>, 3) & more\nfails"
@@ -83,7 +83,7 @@ async def test_without_a_channel_the_log_and_the_table_have_it(
 
 
 async def test_the_same_is_told_once_for_a_while(hire: Hire, clock: Hands) -> None:
-    async with hooks.opened() as hook:
+    async with opened(Hook()) as hook:
         team = hire(webhook_url=hook.url, repeat_s=600)
         said = await asyncio.gather(*(team.alerting.alert("k", "s", "text") for _ in range(5)))
         assert sorted(said) == [False] * 4 + [True] and len(hook.told) == 1
@@ -94,7 +94,7 @@ async def test_the_same_is_told_once_for_a_while(hire: Hire, clock: Hands) -> No
 
 
 async def test_a_flood_is_held_back_and_kept(hire: Hire, clock: Hands) -> None:
-    async with hooks.opened() as hook:
+    async with opened(Hook()) as hook:
         team = hire(webhook_url=hook.url, per_hour=3)
         for number in range(10):
             await team.alerting.alert("k", f"s{number}", "text")
@@ -105,7 +105,7 @@ async def test_a_flood_is_held_back_and_kept(hire: Hire, clock: Hands) -> None:
 
 
 async def test_what_a_channel_has_not_taken_is_sent_there_later_and_only_there(hire: Hire) -> None:
-    async with hooks.opened() as hook, mailbox.opened() as box:
+    async with opened(Hook()) as hook, opened(Mailbox()) as box:
         box.unwell = True
         team = hire(webhook_url=hook.url, smtp_url=box.url, mail_to=["ada@localhost"])
         assert await team.alerting.alert("k", "s", "text")
@@ -119,7 +119,7 @@ async def test_what_a_channel_has_not_taken_is_sent_there_later_and_only_there(h
 async def test_a_channel_that_stays_dead_is_given_up_and_its_address_is_not_shown(
     hire: Hire, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with hooks.opened() as hook:
+    async with opened(Hook()) as hook:
         hook.status = 500
         team = hire(webhook_url=hook.url)
         await team.alerting.alert("k", "s", f"see {hook.url}")
@@ -132,7 +132,7 @@ async def test_a_channel_that_stays_dead_is_given_up_and_its_address_is_not_show
 
 
 async def test_a_password_goes_to_no_other_machine_without_tls(hire: Hire) -> None:
-    async with mailbox.opened() as box:
+    async with opened(Mailbox()) as box:
         url = f"smtp://ada:pw-pw@[::ffff:127.0.0.1]:{box.port}"
         team = hire(smtp_url=url, mail_to=["ada@localhost"])
         await team.alerting.alert("k", "s", "text")

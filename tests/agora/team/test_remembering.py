@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agora.domain.contracts import AgentOutcome, AgentTask
+from agora.domain.contracts import AgentOutcome, AgentTask, ToolCall
 from agora.domain.recollection import HIGH
 from agora.team import Team
 from memory import memories
@@ -149,3 +149,39 @@ async def test_upkeep_puts_aside_what_is_worth_little_and_keeps_what_is_good(tea
 def test_the_task_stands_apart_from_what_is_remembered() -> None:
     prompt = "<memories>\nx\n</memories>\n<task>\ny\n</task>"
     assert task_in([{"content": prompt}]) == "y"
+
+
+async def called(team: Team, number: int, *errors: str | None, **fields: Any) -> None:
+    """Remember a task that has called one tool, once for each of these errors."""
+    calls = [ToolCall(name="add", arguments={}, error=one, latency_s=0.5) for one in errors]
+    task = AgentTask(id=f"task-{number}", text=f"How much is owed by customer {number}?", **fields)
+    outcome = AgentOutcome(status="answered", answer="7", tool_calls=tuple(calls))
+    await team.remembering.note(task, outcome, [])
+    await team.remembering.note(task, outcome, [])  # a stage that begins again
+
+
+async def tools(team: Team) -> list[Any]:
+    return await ask(team, "SELECT * FROM memories WHERE kind = 'tool' ORDER BY id")
+
+
+async def test_the_calls_of_a_tool_are_one_memory(team: Team) -> None:
+    for number in range(20):
+        await called(
+            team, number, None, "ValueError: no such customer" if number % 4 == 0 else None
+        )
+    (row,) = await tools(team)
+    assert row["text"].startswith("tool add worked in 35 of 40 calls (88 %), 0.5 s each")
+    assert "last failures: ValueError: no such customer; used for:" in row["text"]
+    assert row["text"].endswith("customer 19?") and "customer 3?" not in row["text"]
+    near = await team.indexing.near("memories", "default", "How much does customer 19 owe?", 40)
+    assert sum(one.id == row["id"] for one in near) == 1
+
+
+async def test_what_a_tool_did_for_one_is_told_to_nobody_else(team: Team) -> None:
+    await called(team, 1, "KeyError: alice")
+    await called(team, 2, None, tenant="other")
+    await called(team, 3, None, labels=("private",))
+    mine, others, private = await tools(team)
+    assert "alice" in mine["text"] and mine["labels"] == []
+    assert "alice" not in others["text"] and others["tenant"] == "other"
+    assert "1 of 1" in private["text"] and private["labels"] == ["private"]

@@ -1,13 +1,39 @@
-"""A mail server on this machine that keeps what it is sent, and can be told to be unwell."""
+"""A webhook and a mail server on this machine, which keep what they are told or refuse it."""
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from email.policy import default
+from typing import Any, TypeVar
+
+
+@dataclass
+class Hook:
+    """What was posted so far, and the status of the next answer."""
+
+    port: int = 0
+    told: list[dict[str, Any]] = field(default_factory=list)
+    status: int = 200
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/services/T000/B000/secret-path"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length:")[2].split("\r\n")[0])
+        body = json.loads(await reader.readexactly(length))
+        if self.status == 200:
+            self.told.append(body)
+        answer = f"HTTP/1.1 {self.status} ok\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
+        writer.write(answer.encode())
+        await writer.drain()
+        writer.close()
 
 
 @dataclass
@@ -54,11 +80,13 @@ class Mailbox:
         writer.close()
 
 
+One = TypeVar("One", Hook, Mailbox)
+
+
 @asynccontextmanager
-async def opened() -> AsyncIterator[Mailbox]:
-    """Run a mail server for as long as the block lasts."""
-    mailbox = Mailbox()
-    server = await asyncio.start_server(mailbox.serve, "127.0.0.1", 0)
-    mailbox.port = server.sockets[0].getsockname()[1]
+async def opened(one: One) -> AsyncIterator[One]:
+    """Serve on a free port for as long as the block lasts."""
+    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
+    one.port = server.sockets[0].getsockname()[1]
     async with server:
-        yield mailbox
+        yield one

@@ -1,0 +1,3 @@
+ALTER TABLE memories DROP COLUMN tally;
+DROP INDEX events_of_a_kind;
+DROP TABLE appeals;
