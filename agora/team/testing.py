@@ -64,7 +64,7 @@ class Testing:
 
         def found(tree: Path, _: Event) -> list[Json]:
             recent = reach.recent(bench.workspace.root)
-            return [one for paths in recent if (one := self._chosen(bench, tree, paths, least))]
+            return [one for paths in recent if (one := self._chosen(bench, tree, paths))]
 
         return await on_a_copy(bench, found)
 
