@@ -11,20 +11,19 @@ all questions are scored, none is sampled. The evidence round is off: recordings
 Colluders: in team A two seats always give one and the same wrong answer. Reputations start at the
 known accuracy, worth 20 answers; on a random 5 % of the questions the truth is shown after the
 ruling, and who was not heard is asked then. These 71,150 meetings in a row, each on what the ones
-before have taught, are held by the functions that the graph's stages call, without the graph.
+before have taught, are held by the functions that the graph's stages call; the first ones of the
+worst pair are also held by the graph, which must rule the same.
 """
 
 import argparse
 import asyncio
 import json
-import random
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -34,12 +33,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from psycopg.types.json import Jsonb  # noqa: E402
 
 import agora.team  # noqa: E402
-from agora.domain import council, reputations  # noqa: E402
-from agora.domain.contracts import Json, Vote  # noqa: E402
-from agora.domain.council import Reputation, Seat  # noqa: E402
+from agora.domain.contracts import Json  # noqa: E402
 from agora.domain.settings import load  # noqa: E402
 from agora.team import Team  # noqa: E402
-from agora.team.minutes import judged  # noqa: E402
+from benchmarks.consensus_colluders import colluders, stage, through_graph  # noqa: E402
 from benchmarks.consensus_replay import (  # noqa: E402
     DOMAIN,
     Member,
@@ -55,8 +52,6 @@ from tests.model_server import ModelServer  # noqa: E402
 
 LEARNED = 1000
 """Questions whose outcomes are known; on a smaller set a fifth of them."""
-SHOWN = 0.05
-"""Share of the colluders' questions whose truth is shown."""
 AT_ONCE = 4
 """Meetings that are held side by side."""
 PROMISED = {
@@ -110,6 +105,14 @@ def outcomes(members: Sequence[Member], known: Sequence[Question]) -> tuple[list
 def _graded(name: str, is_right: bool) -> Json:
     told = {"bidder": name, "domain": DOMAIN, "right": is_right, "is_graded": True}
     return told | {"tokens_out": 1, "latency_s": 0.1, "cost_usd": 0.0}
+
+
+def answered(members: Sequence[Member], questions: Sequence[Question]) -> list[Json]:
+    """Return an outcome of each member for each question to which it gave an answer."""
+    said = ((one, question, question.said[one.model]) for question in questions for one in members)
+    return [
+        _graded(one.name, letter == question.answer) for one, question, letter in said if letter
+    ]
 
 
 async def score(room: Room, members: Sequence[Member], records: Records) -> Json:
@@ -178,111 +181,23 @@ def _interval(right: int, of: int) -> list[float]:
     return [round(100 * (middle - width) / below, 2), round(100 * (middle + width) / below, 2)]
 
 
-# Colluders.
-
-
-def bribed(question: Question, members: Sequence[Member], pair: Sequence[int], seed: int) -> Json:
-    """Return what each member says where two of them always say the same wrong thing."""
-    chance = random.Random(f"{seed}/{question.id}")
-    wrong = chance.choice([one for one in "ABCDEFGHIJ" if one != question.answer])
-    letters = [question.said[member.model] for member in members]
-    said = [wrong if i in pair else letter for i, letter in enumerate(letters)]
-    return {member.name: letter for member, letter in zip(members, said, strict=True)}
-
-
-def shown(questions: Sequence[Question], pair: Sequence[int], seed: int) -> set[str]:
-    """Return the questions whose truth is shown."""
-    chance = random.Random(f"{seed}/{pair}")
-    return {question.id for question in questions if chance.random() < SHOWN}
-
-
-def hold(seats: Sequence[Seat], said: Json) -> tuple[list[Vote], str]:
-    """Return the votes of a meeting and its answer, as the stages `vote` and `ruling` do."""
-    votes: list[Vote] = []
-    while wave := council.next_seats(seats, votes):
-        votes += [_vote(seat, said[seat.name]) for seat in wave]
-    return votes, council.rule(seats, votes).answer
-
-
-def _vote(seat: Seat, letter: str) -> Vote:
-    return Vote(
-        expert=seat.expert,
-        model=seat.model,
-        department=seat.department,
-        family=seat.family,
-        answer=letter,
-        meaning=letter.lower(),
-        error=None if letter else "does not know",
-    )
-
-
-def collude(records: Records, pair: Sequence[int], seed: int) -> float:
-    """Return the accuracy in % of team A with two colluders, learning on the way."""
-    members, state, right = records.teams["A"], reputations.empty(), 0
-    accuracy = known_accuracy(records, members)
-    truths = shown(records.questions, pair, seed)
-    seats = _seats(members, accuracy, state)
-    for question in records.questions:
-        votes, answer = hold(seats, bribed(question, members, pair, seed))
-        right += answer == question.answer
-        if question.id in truths:
-            # Who was not heard is asked now, as `Meeting.learn` does.
-            said, heard = bribed(question, members, pair, seed), {vote.name for vote in votes}
-            votes += [_vote(seat, said[seat.name]) for seat in seats if seat.name not in heard]
-            told = judged(votes, answer.lower(), question.answer.lower()) | {"domain": DOMAIN}
-            state = reputations.step(state, told)
-            seats = _seats(members, accuracy, state)
-    return 100 * right / len(records.questions)
-
-
-def known_accuracy(records: Records, members: Sequence[Member]) -> dict[str, float]:
-    """Return how often each member is right where it answers: what its seat is known for."""
-    said = {m.name: [(q.said[m.model], q.answer) for q in records.questions] for m in members}
-    answered = {name: [a == b for a, b in pairs if a] for name, pairs in said.items()}
-    return {name: sum(right) / len(right) for name, right in answered.items()}
-
-
-def _seats(members: Sequence[Member], accuracy: dict[str, float], state: Json) -> list[Seat]:
-    seats = [
-        Seat(
-            expert=member.expert.name,
-            model=member.model,
-            department=member.expert.department,
-            family=member.model,
-            p=accuracy[member.name],
-            reputation=Reputation.start(accuracy[member.name]).counted(
-                reputations.of(state, member.name), DOMAIN
-            ),
-        )
-        for member in members
-    ]
-    return list(council.seat(seats).seats)
-
-
-def colluders(records: Records, seed: int) -> Json:
-    """Return the accuracy for each of the ten pairs of seats, and their mean."""
-    pairs = list(combinations(range(5), 2))
-    found = {f"{a + 1}+{b + 1}": round(collude(records, (a, b), seed), 2) for a, b in pairs}
-    values = list(found.values())
-    return {
-        "colluders": found,
-        "colluders_mean": round(sum(values) / len(values), 2),
-        "colluders_strongest": found["1+2"],
-        "colluders_weakest": found["4+5"],
-    }
-
-
 @contextmanager
-def replay(records: Records) -> Iterator[ModelServer]:
+def replay(*all_records: Records) -> Iterator[ModelServer]:
     """Serve the recorded answers as Ollama would."""
-    with ModelServer(records.script, models=records.models) as server:
+
+    def script(messages: Any) -> str:
+        return next(found for one in all_records if (found := one.script(messages)) is not None)
+
+    with ModelServer(script, models=all_records[0].models) as server:
         yield server
 
 
 async def main(records: Records, seed: int) -> Json:
     """Set up everything once, and measure."""
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as home, replay(records) as server:
+    staged = stage(records, seed) if "A" in records.teams else None
+    served = (records, staged) if staged else (records,)
+    with tempfile.TemporaryDirectory() as home, replay(*served) as server:
         records.declare(Path(home))
         async with database() as url, open_saver(url) as saver:
             named: Json = {"database.url": url, "home": home, "room.evidence": False}
@@ -292,8 +207,13 @@ async def main(records: Records, seed: int) -> Json:
             await team.database.url()
             room = Room(team, war_room.compile(checkpointer=saver))
             found = {name: await score(room, of, records) for name, of in records.teams.items()}
+            figures: Json = {"teams": found}
+            if staged:
+                learned = records.questions[:LEARNED]
+                await room.tell("outcome.judged", answered(staged.teams["Z"], learned))
+                figures |= await through_graph(room, records, staged, seed)
+                figures |= colluders(records, seed)
             await team.close()
-    figures = {"teams": found} | (colluders(records, seed) if "A" in found else {})
     return figures | {"seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -319,6 +239,8 @@ def show(figures: Json) -> None:
     if "colluders" in figures:
         said = ", ".join(f"{pair} {value:.1f}" for pair, value in figures["colluders"].items())
         print(f"colluders in team A, by seats: {said}; mean {figures['colluders_mean']:.1f}")
+        same, of = figures["graph_same"], figures["graph_meetings"]
+        print(f"the first {of} meetings of seats 1+2, held by the graph: {same} ruled the same")
     print(f"{figures['seconds']:.0f} s")
 
 
@@ -335,6 +257,7 @@ def is_kept(figures: Json) -> bool:
         figures["colluders_mean"] >= 72.0
         and figures["colluders_strongest"] >= 66.0
         and figures["colluders_weakest"] >= 74.5
+        and figures["graph_same"] == figures["graph_meetings"]
     )
     return of_teams and of_colluders
 

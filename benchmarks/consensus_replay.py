@@ -73,11 +73,13 @@ class Records:
         home.mkdir(parents=True, exist_ok=True)
         (home / "models.yaml").write_text(yaml.safe_dump({"ollama": entries}), "utf-8")
 
-    def script(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """Answer as the model that the system prompt names has answered this question."""
+    def script(self, messages: Sequence[Mapping[str, Any]]) -> str | None:
+        """Answer as the model named by the system prompt has; None: these are not its records."""
         model = str(messages[0]["content"]).removeprefix("You are ").removesuffix(".")
         asked = re.search(r"Question (\S+)\?", str(messages[1]["content"]))
         assert asked
+        if asked[1] not in self._by_id:
+            return None
         letter = self._by_id[asked[1]].said[model]
         return json.dumps({"answer": letter or "I do not know.", "confidence": 0.5})
 

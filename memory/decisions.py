@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,15 @@ FROM (SELECT 0 AS seq, '' AS hash UNION ALL
 ORDER BY seq DESC LIMIT 1
 """
 APPEND = "INSERT INTO decisions (seq, body, hash, signature) VALUES (%s, %s, %s, %s)"
+# After the newest entry that a process knows, if it still is, and nobody is about to add one.
+EXTEND = f"""
+WITH unflushed AS ({UNFLUSHED})
+INSERT INTO decisions (seq, body, hash, signature)
+SELECT %(seq)s, %(body)s, %(hash)s, %(signature)s FROM unflushed
+WHERE pg_try_advisory_xact_lock(2027)
+  AND (SELECT hash FROM decisions ORDER BY seq DESC LIMIT 1) = %(previous)s
+ON CONFLICT DO NOTHING
+"""
 SOME = "SELECT seq, body, hash, signature FROM decisions WHERE seq > %s ORDER BY seq LIMIT 1000"
 NEWEST = """
 SELECT * FROM (SELECT seq, body, hash FROM decisions ORDER BY seq DESC LIMIT %s) AS newest
@@ -33,6 +44,7 @@ ROTATE = "rotate_key"
 ROTATED = f"""
 SELECT 1 FROM decisions WHERE body LIKE '%%"action":"{ROTATE}"%%' AND body LIKE %s LIMIT 1
 """
+AT = "%Y-%m-%dT%H:%M:%S.%f%z"
 HEAD_SIZE = 512  # bytes; always as many, so that one write replaces the head as a whole
 
 
@@ -45,11 +57,31 @@ class Finding:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Decisions:
     """The log, and its newest entry kept once more outside of the database."""
 
     signer: Signer
+    _newest: Row | None = field(default=None, init=False)  # that this process knows of
+    _ahead_s: float = field(default=0.0, init=False)  # the database's clock, of ours
+
+    async def extend(self, connection: Rows, decision: dict[str, Any]) -> Row | None:
+        """Add an entry in one statement, which lasts with the next transaction that does.
+
+        None: this process does not know the newest entry; `append` does it.
+        """
+        if self._newest is None or self.signer.next_path.exists():
+            return None
+        at = datetime.fromtimestamp(time.time() + self._ahead_s, UTC)
+        head = self._newest | {"at": f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"}
+        row, body = self._signed(head, decision)
+        told = row | {"body": body, "previous": head["hash"]}
+        done = await connection.execute(EXTEND.encode(), told)
+        return row if done.rowcount == 1 else None
+
+    def remember(self, row: Row) -> None:
+        """Take a committed entry for the newest; where it is not, `extend` adds nothing."""
+        self._newest = {"seq": row["seq"], "hash": row["hash"]}
 
     async def append(
         self, connection: Rows, decision: dict[str, Any], *, is_followed: bool = False
@@ -68,18 +100,22 @@ class Decisions:
             found = await connection.execute(HEAD)
         head = await found.fetchone()
         assert head is not None
+        self._ahead_s = datetime.strptime(head["at"], AT).timestamp() - time.time()
         if self.signer.next_path.exists():
             await self._finish_rotation(connection)
         return head
 
     async def _add(self, connection: Rows, head: Row, decision: dict[str, Any]) -> Row:
+        row, body = self._signed(head, decision)
+        await connection.execute(APPEND, [row["seq"], body, row["hash"], row["signature"]])
+        return row
+
+    def _signed(self, head: Row, decision: dict[str, Any]) -> tuple[Row, str]:
         key = self.signer.key
         row: Row = {"seq": head["seq"] + 1}
         body = canonical(decision | row | {"at": head["at"], "key": key.public})
         row |= {"hash": link(head["hash"], body)}
-        row |= {"signature": key.sign(row["hash"])}
-        await connection.execute(APPEND, [row["seq"], body, row["hash"], row["signature"]])
-        return row
+        return row | {"signature": key.sign(row["hash"])}, body
 
     async def rotate(self, connection: Rows, by: str, reason: str) -> Row:
         """Append that another key signs from the next entry on; once committed, `take_over`."""

@@ -20,7 +20,8 @@ VALUES (%(name)s, %(phase)s, %(why)s, %(at)s)
 ON CONFLICT (name) DO UPDATE SET paused = EXCLUDED.paused WHERE known.paused = ''
 """
 RESUME = """
-UPDATE capabilities SET paused = '', failures = 0 WHERE name = %s AND starts_with(paused, %s)
+UPDATE capabilities SET paused = '', failures = 0
+WHERE name = %s AND paused <> '' AND starts_with(paused, %s)
 """
 FAILED = """
 INSERT INTO capabilities AS known (name, phase, failures, moved_at)

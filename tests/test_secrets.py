@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,11 +15,13 @@ import psycopg
 import pytest
 
 from tests.agora.app.cli.conftest import Agora, Start, agora, ended, environment, start
-from tests.conftest import repository
+from tests.conftest import ask, repository
 from tests.model_server import Call, ModelServer
 from tests.reading import ROOT
+from tests.running import Hire, hire
+from tests.visiting import Served, serving
 
-__all__ = ["agora", "environment", "start"]
+__all__ = ["agora", "environment", "hire", "start"]
 SETTING = "canary setting 4711 that looks like nothing"
 SHAPED = "sk-canary0123456789abcdefghij"
 IN_TOOL = "ghp_canary0123456789abcdefghijklmnop"
@@ -211,3 +214,46 @@ def test_an_error_is_said_without_the_secret_that_it_speaks_of(
     assert said.code == 2 and "canary-password-1" not in said.out + said.err
     said = agora("explain", SHAPED, "--json")
     assert SHAPED not in said.out + said.err
+
+
+def repeating(messages: Sequence[Any]) -> str:
+    """Repeat all that was ever said."""
+    return " ".join(str(message.get("content")) for message in messages)
+
+
+async def everything(served: Served) -> dict[str, str]:
+    """Return every page that a link leads to, from the first one on, as it was sent."""
+    found: dict[str, str] = {}
+    waiting = ["/", "/capabilities"]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found[path] = (await served.client.get(path)).text
+            waiting += re.findall(r'href="(/[^"#?]*)"', found[path])
+    return found
+
+
+async def test_no_secret_stands_on_a_page_or_in_a_training_set(
+    hire: Hire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = {"openai.api_key": SETTING, "openai.base_url": "http://127.0.0.1:9/v1"}
+    staff = hire(repeating, **secret)
+    workspace = str(repository(tmp_path / "w", FILES))
+    text = f"Which key does the harbour use? Mine is {SHAPED}, and {SETTING}."
+    await staff.ask(text, id="canary", workspace=workspace)
+    async with serving(monkeypatch) as served:
+        shown = await everything(served)
+    assert len(shown) > 8 and "harbour" in shown["/tasks/canary"]
+    assert not {path: found for path, html in shown.items() if (found := leaks(html))}
+    # What came in past all that redacts, by an older version or by hand, does not get out either.
+    raw = " and ".join(CANARIES)
+    await ask(
+        staff.team,
+        "UPDATE works SET is_right = true, answer = answer || %s RETURNING 1",
+        f" The harbour uses {raw}.",
+    )
+    folder = tmp_path / "set"
+    told = await staff.team.distilling.export(folder, "default", None, lambda said: None)
+    written = "".join(path.read_text("utf-8") for path in folder.iterdir())
+    assert told["train"] + told["validation"] == 1 and "The harbour uses" in written
+    assert not leaks(written)

@@ -59,10 +59,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the team and its runs for as long as the server lives: `request.app.state.runs`."""
     await team.prepare()
     async with runs.opened() as running:
-        settings = team.current().settings
-        app.state.runs, app.state.verified = running, None
-        app.state.sessions = await asyncio.to_thread(choose_sessions, settings)
-        app.state.begun = set[asyncio.Task[None]]()  # what goes on after its form was answered
+        await furnish(running)
         try:
             async with mcp.opened(running):
                 yield
@@ -70,6 +67,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             # What is cut off here a worker goes on with: what a person said is kept.
             for task in list(app.state.begun):
                 await end(task)
+
+
+async def furnish(running: runs.Runs) -> None:
+    """Give the app what its pages ask: the self-test does, too."""
+    app.state.runs, app.state.verified = running, None
+    app.state.sessions = await asyncio.to_thread(choose_sessions, team.current().settings)
+    app.state.begun = set[asyncio.Task[None]]()  # what goes on after its form was answered
 
 
 app = FastAPI(title="Agora", docs_url=None, redoc_url=None, lifespan=lifespan)

@@ -10,6 +10,7 @@ from agora.domain import phases
 from agora.domain.contracts import Json
 from agora.domain.phases import CAPABILITIES, Gate
 from agora.team import Team
+from agora.team.capabilities import FAILED, GateShutError
 from memory import benefits
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -26,9 +27,27 @@ async def activate(team: Team, name: str, tell: Tell, by: str = "operator") -> J
 
 
 async def gates(team: Team, name: str, tell: Tell) -> list[Gate]:
-    """Return every gate before the next phase of a capability, measured now."""
-    await team.capabilities.read()
-    wanted = phases.above(team.capabilities.phase(name)) or "hybrid"
+    """Return every gate before the next phase of a capability, measured now, the dear one last.
+
+    Raises GateShutError at once where no gate can open: nothing is measured for nothing.
+    """
+    wanted = await team.capabilities.next_phase(name)
+    baseline = (await snapshots.newest(team)).get("baseline", {})
+    if not baseline:
+        raise GateShutError(
+            f"no snapshot holds a baseline that {name} could be measured against",
+            "agora snapshot create",
+        )
+    measured = await _measured(team, name, tell)
+    found = phases.gates(measured, baseline)
+    if phases.shut(found, wanted) != [one for one in found if one.name == "tests"]:
+        return found
+    tell("running all tests: minutes")
+    measured["tests"] = await selftest.tested(team.settings.health.all_tests)
+    return phases.gates(measured, baseline)
+
+
+async def _measured(team: Team, name: str, tell: Tell) -> Json:
     others = [one for one in CAPABILITIES if team.capabilities.has(one) and one != name]
     tell(f"asking the core with {name}")
     measured = await selftest.measured([*others, name])
@@ -36,14 +55,7 @@ async def gates(team: Team, name: str, tell: Tell) -> list[Gate]:
     measured["core_ms"] = (await selftest.measured(others))["p50_ms"]
     tell("testing the core with everything off")
     measured["core_tests"] = await selftest.tested(selftest.CORE, off=list(CAPABILITIES))
-    measured["tests"] = None
-    if wanted == "hybrid":
-        tell("running all tests: minutes")
-        measured["tests"] = await selftest.tested(["tests"])
-    measured["pages"] = await selftest.pages()
-    measured["benefit"] = await benefit(team, name)
-    baseline = (await snapshots.newest(team)).get("baseline", {})
-    return phases.gates(measured, baseline)
+    return measured | {"benefit": await benefit(team, name), "tests": None}
 
 
 async def benefit(team: Team, name: str) -> str | None:
@@ -74,6 +86,7 @@ async def compare(team: Team) -> dict[str, str]:
             verdicts[name] = said
         if verdicts.get(name) == "drop":
             await team.capabilities.deactivate(name, "its trial was lost", "agora")
+            await team.capabilities.pause(name, f"{FAILED}its trial was lost")
     return verdicts
 
 

@@ -54,7 +54,7 @@ async def baseline() -> Json:
 async def measured(capabilities: Sequence[str]) -> Json:
     """Return what tasks take with these capabilities and no others, in a process of its own.
 
-    Fields: answered, asked, p50_ms, rss_mb, growth_mb, at_once.
+    Fields: answered, asked, p50_ms, rss_mb, growth_mb, at_once, pages (None: there are none).
     """
     command = [sys.executable, "-W", "ignore", "-m", "agora.app.selftest", *capabilities]
     done = await asyncio.to_thread(_run, command, PATIENCE_S)
@@ -75,16 +75,23 @@ async def tested(tests: Sequence[str], off: Sequence[str] = ()) -> bool | None:
     return code == 0
 
 
-async def pages() -> bool | None:
-    """Return whether the app behind the pages answers; None where there is none."""
+async def _pages(running: Any) -> bool | None:
+    """Return whether every page that the navigation names answers; None where there are none."""
     if find_spec("web") is None:
         return None
     import httpx
 
-    app: Any = (await asyncio.to_thread(import_module, "web.app")).app
-    wire = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=wire, base_url="http://agora") as client:
-        return (await client.get("/livez")).status_code == 200
+    web: Any = await asyncio.to_thread(import_module, "web.app")
+    frame: Any = import_module("web.frame")
+    await web.furnish(running)
+    token = import_module("web.access").settings().token
+    shown = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    wire = httpx.ASGITransport(app=web.app)
+    here = "http://127.0.0.1"
+    async with httpx.AsyncClient(transport=wire, base_url=here, headers=shown) as client:
+        paths = [path for path, *_ in frame.NAVIGATION]
+        codes = [(await client.get(path)).status_code for path in ("/livez", *paths)]
+    return all(code == 200 for code in codes)
 
 
 def _run(command: Sequence[str], seconds: float, env: Json | None = None) -> Any:
@@ -125,6 +132,7 @@ async def _measure(capabilities: Sequence[str]) -> Json:
         at_once = await asking.together(AT_ONCE)
         gc.collect()
         after = psutil.Process().memory_info().rss
+        pages = await _pages(running)
     return {
         "asked": TASKS + AT_ONCE,
         "answered": asking.answered - WARM_UP,
@@ -132,6 +140,7 @@ async def _measure(capabilities: Sequence[str]) -> Json:
         "rss_mb": round(after / 2**20, 1),
         "growth_mb": round((after - before) / 2**20, 1),
         "at_once": at_once,
+        "pages": pages,
     }
 
 

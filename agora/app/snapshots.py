@@ -1,31 +1,31 @@
 """Snapshots: all that an installation is, in one folder, and the one command that goes back to it.
 
-The index is no part of it, because it is computed from rows; workspaces are people's own, so that
-only where they stood is kept.
+The index is no part of it, because it is computed from rows; of workspaces, which are people's own,
+only where their branches stood is kept.
 """
 
 import asyncio
 import json
-import os
 import shutil
 import uuid
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import config
-import prompts
-from agora.app import selftest
-from agora.domain import commits
+from agora.app import installed, selftest
+from agora.domain import branches
 from agora.domain.contracts import Json
-from agora.domain.errors import AgoraError, UsageError
+from agora.domain.errors import AgoraError, DirtyWorkspaceError, UsageError
 from agora.domain.redaction import redact
 from agora.team import Team
 from memory import dumps, snapshots
 from memory.database import Row
 
 FOLDER, DUMP, REPORT = "snapshots", "database", "snapshot.json"
+REPLACED = "replaced"
+"""Where in the data folder the files are kept that a restore has written over."""
 
 
 class SnapshotBrokenError(AgoraError):
@@ -66,10 +66,11 @@ async def newest(team: Team) -> Json:
     return found[0] if found else {}
 
 
-async def restore(team: Team, snapshot_id: str) -> Json:
+async def restore(team: Team, snapshot_id: str, *, with_workspaces: bool = True) -> Json:
     """Go back to a snapshot, and verify it; return what was put back and what stands elsewhere.
 
-    What is now is taken as a snapshot of its own before, if that can be.
+    What is now is taken as a snapshot of its own before, if that can be. Raises
+    DirtyWorkspaceError before anything is changed: a workspace could not go back.
     """
     found = [one for one in await listed(team) if one["id"] == snapshot_id]
     if not found:
@@ -77,6 +78,8 @@ async def restore(team: Team, snapshot_id: str) -> Json:
     report = found[0]
     folder = team.settings.folder / FOLDER / snapshot_id
     await _verify(folder, report)
+    places = report["workspaces"] if with_workspaces else {}
+    await _refuse_obstacles(places)
     before = await _before(team)
     url = await team.database.url()
     await team.database.close()
@@ -89,15 +92,25 @@ async def restore(team: Team, snapshot_id: str) -> Json:
     await team.acting.record(
         "restore_snapshot", snapshot_id, "allow", actor="operator", reasons=[f"before: {before}"]
     )
+    name = f"{team.clock():%Y%m%d-%H%M%S}"
+    replaced = team.settings.folder / REPLACED / name
+    files = await asyncio.to_thread(installed.put_back, team.settings, folder, replaced)
+    kept, stuck = await _go_back(team, places, name)
+    changed = [str(now) for _, now in installed.changed(team.settings, folder)]
+    moved = await _moved(report["workspaces"])
     return {
         "id": snapshot_id,
-        "is_verified": not lost,
+        "is_verified": not (lost or changed or (moved and with_workspaces)),
         "differences": lost,
         "rows": sum(rows.values()),
         "indexed": read,
         "before": before,
-        "changed_files": await asyncio.to_thread(_changed, folder, team),
-        "moved_workspaces": await _moved(report["workspaces"]),
+        "files": files["files"],
+        "replaced": str(replaced) if files["files"] else "",
+        "workspaces": kept,
+        "faults": [*files["faults"], *stuck],
+        "changed_files": changed,
+        "moved_workspaces": moved,
     }
 
 
@@ -131,7 +144,7 @@ async def _report(
         "note": note,
         "rows": rows,
         "files": await asyncio.to_thread(_digests, part),
-        "workspaces": await _heads(workspaces),
+        "workspaces": await asyncio.to_thread(_places, workspaces),
         "capabilities": {one["name"]: one["phase"] for one in await team.capabilities.listed()},
         "baseline": dict(figures) | await selftest.baseline(),
     }
@@ -149,25 +162,9 @@ async def _verify(folder: Path, report: Json) -> None:
 
 def _prepare(part: Path, team: Team) -> None:
     part.mkdir(parents=True, mode=0o700)
-    for name, source in _sources(team).items():
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.py")
-            shutil.copytree(source, part / name, ignore=ignored)
-        elif source.exists():
-            shutil.copyfile(source, part / name)
+    installed.copy(team.settings, part)
     told: Any = redact(team.settings.model_dump(mode="json"), team.settings.secrets)
     (part / "settings.json").write_text(json.dumps(told, indent=1, sort_keys=True))
-
-
-def _sources(team: Team) -> dict[str, Path]:
-    found = {"prompts": _home(prompts), "config": _home(config)}
-    if named := os.environ.get("AGORA_CONFIG"):
-        found["own.yaml"] = Path(named).expanduser()
-    return found
-
-
-def _home(package: Any) -> Path:
-    return Path(package.__file__).parent
 
 
 def _finish(part: Path, folder: Path, report: Json) -> None:
@@ -186,18 +183,6 @@ def _reports(folder: Path) -> list[Json]:
     return sorted(whole, key=lambda one: str(one["at"]), reverse=True)
 
 
-def _changed(folder: Path, team: Team) -> list[str]:
-    """Return the files of prompts and configuration that are not as they were then."""
-    changed = []
-    for name, source in _sources(team).items():
-        kept = folder / name
-        for path in sorted(kept.rglob("*")) if kept.is_dir() else [kept]:
-            now = source / path.relative_to(kept) if kept.is_dir() else source
-            if path.is_file() and (not now.exists() or now.read_bytes() != path.read_bytes()):
-                changed.append(f"{now} (then: {path})")
-    return changed
-
-
 def _differences(then: dict[str, int], now: dict[str, int]) -> list[str]:
     """Return the tables whose rows are not as many as then; the log of decisions only grows."""
     names = sorted(set(then) - {dumps.LOG})
@@ -206,20 +191,39 @@ def _differences(then: dict[str, int], now: dict[str, int]) -> list[str]:
     ]
 
 
-async def _heads(workspaces: list[str]) -> dict[str, str]:
-    return {one: await asyncio.to_thread(_head, one) for one in workspaces}
+def _places(workspaces: Iterable[str]) -> dict[str, branches.Place]:
+    return {one: branches.place(one) for one in workspaces}
 
 
-def _head(workspace: str) -> str:
-    try:
-        return commits.head(workspace)
-    except (AgoraError, OSError):
-        return ""
+async def _refuse_obstacles(places: Mapping[str, branches.Place]) -> None:
+    for workspace, then in places.items():
+        if why := await asyncio.to_thread(branches.obstacle, workspace, then):
+            hint = "put that right, or leave workspaces as they are: --leave-workspaces"
+            raise DirtyWorkspaceError(f"nothing was restored: {why}", hint)
 
 
-async def _moved(then: dict[str, str]) -> list[str]:
-    now = await _heads(list(then))
-    return [f"{one}: stood at {then[one]}, now {now[one]}" for one in then if then[one] != now[one]]
+async def _go_back(
+    team: Team, places: Mapping[str, branches.Place], name: str
+) -> tuple[dict[str, str], list[str]]:
+    """Return the workspaces that went back, with the ref of what stood there, and what failed."""
+    kept: dict[str, str] = {}
+    stuck: list[str] = []
+    for workspace, then in places.items():
+        try:
+            if ref := await team.changing.go_back(workspace, then, name):
+                kept[workspace] = ref
+        except AgoraError as error:
+            stuck.append(str(error))
+    return kept, stuck
+
+
+async def _moved(then: Mapping[str, branches.Place]) -> list[str]:
+    now = await asyncio.to_thread(_places, then)
+    return [
+        f"{one}: stood at {then[one]['head']}, now {now[one]['head']}"
+        for one in then
+        if then[one] != now[one]
+    ]
 
 
 async def _note_all(team: Team) -> None:

@@ -123,10 +123,8 @@ def _note(chosen: Sequence[Seat]) -> str:
     return ""
 
 
-def gate(seats: Sequence[Seat], best_rate: float, vote_rate: float) -> tuple[Seat, ...]:
-    """Leave out those far below the best when it alone has done better than the vote."""
-    if best_rate <= vote_rate:
-        return tuple(seats)
+def gate(seats: Sequence[Seat]) -> tuple[Seat, ...]:
+    """Leave out those far below the best: for tables whose best does better alone."""
     best = max(one.p for one in seats)
     return tuple(one for one in seats if one.p >= best - GATE)
 

@@ -13,6 +13,7 @@ from agora.domain.contracts import Contract
 from agora.domain.errors import SettingsError
 from agora.domain.servers import checked, is_private, ollama_url, server_of
 from agora.domain.settings import Settings
+from agora.domain.sources import LOADER
 
 SHIPPED = Path(__file__).parents[2] / "config" / "models.yaml"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -251,7 +252,7 @@ def _own(settings: Settings) -> Path:
 
 def _read(path: Path) -> Entries:
     try:
-        return Entries.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+        return Entries.model_validate(yaml.load(path.read_text("utf-8"), LOADER) or {})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

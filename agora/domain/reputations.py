@@ -6,12 +6,15 @@ nothing that members say of each other enters: only truths shown afterwards do.
 """
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
 from agora.domain.contracts import Json
 
 LEAST_MEETINGS = 30
 """So many judged meetings under one best member say whether it needs the others."""
+CLEAR = 2.0
+"""So many standard errors are no chance."""
 BLANK: Json = {"right": 0, "wrong": 0}
 
 
@@ -34,15 +37,16 @@ def of(state: Json, member: str) -> Json:
     return found
 
 
-def rates(state: Json, best: str) -> tuple[float, float]:
-    """Return how often this best member, and the votes it took part in, were right.
+def needs_nobody(state: Json, best: str) -> bool:
+    """Return whether this best member alone has proved better than the votes it took part in.
 
-    (0, 0) while that is not known, and so says nothing against voting.
+    Only meetings in which one of both was right say anything (McNemar 1947): by chance alone the
+    best is ahead by two standard errors of their number in one case of forty.
     """
     known = state["tables"].get(best)
     if not known or known["meetings"] < LEAST_MEETINGS:
-        return 0.0, 0.0
-    return known["best"] / known["meetings"], known["vote"] / known["meetings"]
+        return False
+    return bool(known["best"] - known["vote"] > CLEAR * sqrt(known["apart"]))
 
 
 def _counted(record: Json, domain: str, is_right: bool) -> Json:
@@ -58,10 +62,11 @@ def _plus(counts: Json, is_right: bool) -> Json:
 def _tables(tables: Json, event: Mapping[str, Any]) -> Json:
     if not event.get("best"):
         return tables
-    known = tables.get(event["best"], {"meetings": 0, "best": 0, "vote": 0})
+    known = tables.get(event["best"], {"meetings": 0, "best": 0, "vote": 0, "apart": 0})
     counted = {
         "meetings": known["meetings"] + 1,
         "best": known["best"] + event["best_right"],
         "vote": known["vote"] + event["vote_right"],
+        "apart": known["apart"] + (event["best_right"] != event["vote_right"]),
     }
     return tables | {event["best"]: counted}

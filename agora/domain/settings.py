@@ -365,6 +365,7 @@ class HealthSettings(_Section):
     queue_jobs: int = Field(ge=1)
     reserve_mb: int = Field(ge=0)
     history_days: float = Field(gt=0)
+    all_tests: list[str] = Field(min_length=1)
 
 
 class Settings(_Section):

@@ -134,10 +134,13 @@ class Acting:
         entry = {"actor": "agora", "reasons": []} | entry
         if not self.decisions.signer.is_ready:  # the first use reads or makes a file
             await asyncio.to_thread(getattr, self.decisions.signer, "key")
-        # In two round trips: every act waits for them, and all others for the lock.
+        # In one round trip, or in two: every act waits for them, and all others for the lock.
         async with self.database.autocommit() as connection:
-            async with connection.pipeline(), connection.transaction():
-                row = await self.decisions.append(connection, entry, is_followed=is_followed)
+            row = await self.decisions.extend(connection, entry) if is_followed else None
+            if row is None:
+                async with connection.pipeline(), connection.transaction():
+                    row = await self.decisions.append(connection, entry, is_followed=is_followed)
+        self.decisions.remember(row)
         audited.get({})["seq"] = row["seq"]  # one for all that a stage does at once
         return row
 

@@ -156,13 +156,16 @@ class Capabilities:
         """End the rests that overload has brought about; return whose."""
         return [name for name in await self.read() if await self.resume(name, SHED)]
 
-    async def activate(self, name: str, found: list[Gate], by: str) -> Phase:
-        """Move a capability up by one phase through its gates; return the new phase.
+    async def next_phase(self, name: str) -> Phase:
+        """Return the phase above that of a capability.
 
-        Raises GateShutError: a gate is shut, it has failed itself, or three others have.
+        Raises GateShutError: it has failed itself, or three others have; UsageError: it is
+        hybrid, or the settings switch it off.
         """
         _refuse_unknown(name)
         await self.read()
+        if not self.is_wanted(name):
+            raise UsageError(f"the settings switch {name} off", f"capabilities.{name}: true")
         failed = self.failed()
         if name in failed or len(failed) >= FAILURES:
             raise GateShutError(
@@ -172,6 +175,14 @@ class Capabilities:
         phase = phases.above(self.phase(name))
         if phase is None:
             raise UsageError(f"{name} is hybrid: there is no phase above")
+        return phase
+
+    async def activate(self, name: str, found: list[Gate], by: str) -> Phase:
+        """Move a capability up by one phase through its gates; return the new phase.
+
+        Raises GateShutError: a gate is shut, and whatever `next_phase` raises.
+        """
+        phase = await self.next_phase(name)
         if shut := phases.shut(found, phase):
             said = "; ".join(f"{one.name}: {one.said}" for one in shut)
             raise GateShutError(f"{name} stays {self.phase(name)}: {said}", "agora capabilities")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agora.domain import commits
+from agora.domain import branches, commits
 from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
 from agora.domain.errors import BaseMovedError, RefusedError, UsageError
 from agora.team.acting import Acting, case, standing_alone
@@ -44,6 +44,17 @@ class Changing:
         with standing_alone(uuid.uuid4().hex[:16], "commit"):
             done = await self.acting.perform(act, lambda: asyncio.to_thread(write))
         return str(done["commit"])
+
+    async def go_back(self, workspace: str, then: branches.Place, name: str) -> str:
+        """Let a branch stand where it stood; return the ref of what stood there, "" if the same."""
+
+        def write() -> ActOutcome:
+            return ActOutcome(result={"kept": branches.go_back(workspace, then, name)})
+
+        act = Act(kind="commit", subject=f"{workspace} back to {then['head']}", actor="operator")
+        with standing_alone(uuid.uuid4().hex[:16], "restore"):
+            done = await self.acting.perform(act, lambda: asyncio.to_thread(write))
+        return str(done["kept"])
 
     async def propose(
         self, change: Change, opportunity_id: str | None, evidence: dict[str, Any]

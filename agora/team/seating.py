@@ -67,9 +67,9 @@ class Seating:
         ]
 
     async def _gated(self, seats: tuple[Seat, ...]) -> tuple[Seat, ...]:
-        if not seats:
+        if not seats or not reputations.needs_nobody(await self.reputations(), seats[0].name):
             return seats
-        return council.gate(seats, *reputations.rates(await self.reputations(), seats[0].name))
+        return council.gate(seats)
 
 
 def _step(state: Json, event: Json) -> Json:

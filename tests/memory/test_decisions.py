@@ -25,8 +25,13 @@ async def main() -> None:
     database = Database(ExternalPostgres(sys.argv[1]))
     decisions = Decisions(Signer(Path(sys.argv[2])))
     for number in range(40):
-        async with database.transaction() as connection:
-            row = await decisions.append(connection, {"resource": f"{sys.argv[3]} {number}"})
+        entry = {"resource": f"{sys.argv[3]} {number}"}
+        async with database.autocommit() as connection:
+            row = await decisions.extend(connection, entry)
+        if row is None:
+            async with database.transaction() as connection:
+                row = await decisions.append(connection, entry)
+        decisions.remember(row)
         decisions.keep_head(row)
     await database.close()
 
@@ -146,6 +151,48 @@ async def test_two_processes_make_one_chain(team: Team, settings: Settings) -> N
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b")]
     assert [await asyncio.to_thread(writer.wait, 60) for writer in writers] == [0, 0]
     assert await verified(team) == Finding(80)
+
+
+async def extended(team: Team, decisions: Decisions) -> Row | None:
+    async with team.database.autocommit() as connection:
+        row = await decisions.extend(connection, {"action": "test"})
+    if row:
+        decisions.remember(row)
+    return row
+
+
+async def test_who_knows_the_newest_entry_adds_one_in_a_single_statement(team: Team) -> None:
+    decisions = team.acting.decisions
+    assert await extended(team, decisions) is None  # nothing is known yet
+    await recorded(team, 1)
+    rows = [await extended(team, decisions) for _ in range(3)]
+    assert [row and row["seq"] for row in rows] == [2, 3, 4]
+    async with team.database.transaction() as connection:
+        entries = await newest(connection, 4)
+    assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
+    assert {len(entry["at"]) for entry in entries} == {len("2026-01-01T00:00:00.000000Z")}
+    assert await verified(team) == Finding(4)
+
+
+async def test_who_was_overtaken_adds_nothing_in_the_wrong_place(team: Team) -> None:
+    (row,) = await recorded(team, 1)
+    other = Decisions(team.acting.decisions.signer)
+    async with team.database.transaction() as connection:
+        await other.append(connection, {"action": "test"})
+        assert await extended(team, team.acting.decisions) is None  # another is about to add
+    assert await extended(team, team.acting.decisions) is None  # and has
+    team.acting.decisions.remember(row | {"hash": "0" * 64})
+    assert await extended(team, team.acting.decisions) is None
+    assert await verified(team) == Finding(2)
+
+
+async def test_nobody_extends_the_log_while_a_rotation_is_unfinished(team: Team) -> None:
+    await recorded(team, 1)
+    team.acting.decisions.signer.prepare()
+    assert await extended(team, team.acting.decisions) is None
+    await recorded(team, 1)
+    assert await extended(team, team.acting.decisions)
+    assert await verified(team) == Finding(3)
 
 
 async def test_a_rotated_key_signs_from_the_next_entry_on(team: Team) -> None:

@@ -118,7 +118,7 @@ async def _check(name: str, as_json: bool) -> int:
     async with team.opened() as current:
         with output.progress(f"measuring {name}") as tell:
             found = await activation.gates(current, name, tell)
-        phase = phases.above(current.capabilities.phase(name)) or "hybrid"
+        phase = await current.capabilities.next_phase(name)
     shut = phases.shut(found, phase)
     if as_json:
         gates = [one.as_json() for one in found]

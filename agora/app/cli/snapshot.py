@@ -29,6 +29,9 @@ def list_(as_json: AsJson = False) -> None:
 def restore(
     snapshot_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    leave_workspaces: Annotated[
+        bool, typer.Option("--leave-workspaces", help="Let their branches stand where they are.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Go back to a snapshot, verify it, and say what stands elsewhere. The last resort."""
@@ -36,7 +39,9 @@ def restore(
         typer.confirm(
             "All that has happened since goes (a snapshot of it is taken). Go on?", abort=True
         )
-    output.run(_restore(snapshot_id, as_json), as_json, output.nothing_to_resume)
+    output.run(
+        _restore(snapshot_id, not leave_workspaces, as_json), as_json, output.nothing_to_resume
+    )
 
 
 async def _create(note: str, as_json: bool) -> int:
@@ -69,19 +74,24 @@ async def _list(as_json: bool) -> int:
     return 0
 
 
-async def _restore(snapshot_id: str, as_json: bool) -> int:
+async def _restore(snapshot_id: str, with_workspaces: bool, as_json: bool) -> int:
     from agora import team
     from agora.app import snapshots
 
     async with team.opened() as current:
         with output.progress("going back"):
-            told = await snapshots.restore(current, snapshot_id)
+            told = await snapshots.restore(current, snapshot_id, with_workspaces=with_workspaces)
     code = 0 if told["is_verified"] else 1
     if as_json:
         output.show_json(told)
         return code
     verified = "verified" if told["is_verified"] else "NOT as it was"
     output.show(f"{told['id']}: {told['rows']} rows, {verified}; before it: {told['before']}")
-    for line in (*told["differences"], *told["changed_files"], *told["moved_workspaces"]):
-        output.show(f"  {line}")
+    if told["files"]:
+        output.show(f"{len(told['files'])} files put back; as they were: {told['replaced']}")
+    for workspace, ref in told["workspaces"].items():
+        output.show(f"{workspace} went back; what stood there: git log {ref}")
+    for name in ("differences", "faults", "changed_files", "moved_workspaces"):
+        for line in told[name]:
+            output.show(f"  {name.replace('_', ' ')}: {line}")
     return code

@@ -1,8 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agora.app import activation
+import agora.team
+from agora.app import activation, selftest
 from agora.domain.phases import gates, is_chosen
 from agora.team import Team
 from agora.team.capabilities import GateShutError
@@ -81,3 +83,24 @@ async def test_pairs_are_counted_once_however_often_they_are_looked_at(team: Tea
     await activation.compare(team)
     (trial,) = await ask(team, "SELECT pairs FROM trials WHERE kind = 'capability'")
     assert trial["pairs"] == 5
+
+
+async def test_the_self_test_sees_a_test_fail_that_runs_with_a_capability_off(
+    tmp_path: Path,
+) -> None:
+    test = tmp_path / "test_off.py"
+    off = "os.environ.get('AGORA_CAPABILITIES__LOOP') == 'false'"
+    test.write_text(f"import os\n\ndef test_it():\n    assert not {off}\n")
+    assert await selftest.tested([str(test)], off=["loop"]) is False
+
+
+async def test_the_self_test_asks_real_tasks_and_every_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(selftest, "TASKS", 1)
+    monkeypatch.setattr(selftest, "WARM_UP", 1)
+    monkeypatch.setattr(selftest, "AT_ONCE", 2)
+    monkeypatch.setattr("agora.team.current", agora.team.current)  # it puts its own in place
+    found = await selftest._measure(["memories"])
+    assert found["answered"] == found["asked"] == 3 and found["at_once"] == 2
+    assert found["pages"] is True and found["p50_ms"] > 0 and found["rss_mb"] > 0

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from agora.app import snapshots
-from agora.domain.errors import UsageError
+from agora.app import installed, snapshots
+from agora.domain.contracts import Change
+from agora.domain.errors import DirtyWorkspaceError, UsageError
 from agora.team import Team
-from tests.conftest import ask
+from agora.team.acting import standing_alone
+from tests.conftest import ask, commit, repository, sh
 from tests.running import Hire
 
 FIGURES = {"p50_ms": 50.0, "rss_mb": 150.0, "at_once": 12}
@@ -52,6 +54,79 @@ async def test_what_is_now_is_taken_before_it_is_given_up(team: Team) -> None:
     assert told["before"] in found and taken["id"] in found
     assert await snapshots.prune(team, 1) == 1
     assert [one["id"] for one in await snapshots.listed(team)] == found[:1]
+
+
+@pytest.fixture
+async def shop(team: Team, tmp_path: Path) -> Path:
+    """A workspace that was changed once, so that snapshots look after it."""
+    place = repository(tmp_path / "shop", {"prices.py": "ONE = 1\n"})
+    fields = {"id": "one", "subject": "prices.py", "diff": "", "at": "2026-01-01T00:00:00Z"}
+    change = Change.model_validate(
+        fields | {"workspace": str(place), "base": sh(place, "git", "rev-parse", "HEAD")}
+    )
+    with standing_alone("case", "improving"):
+        await team.changing.propose(change, None, {})
+    return place
+
+
+async def test_workspaces_go_back_and_what_stood_there_is_kept(team: Team, shop: Path) -> None:
+    then = sh(shop, "git", "rev-parse", "HEAD")
+    taken = await snapshots.create(team)
+    (shop / "prices.py").write_text("ONE = 2\n")
+    later = commit(shop, "Raise the price")
+    (shop / "notes.txt").write_text("in no commit\n")
+    told = await snapshots.restore(team, taken["id"])
+    assert told["is_verified"] and sh(shop, "git", "rev-parse", "HEAD") == then
+    assert (shop / "prices.py").read_text() == "ONE = 1\n"
+    assert (shop / "notes.txt").read_text() == "in no commit\n"
+    assert sh(shop, "git", "rev-parse", told["workspaces"][str(shop)]) == later
+
+
+async def test_uncommitted_work_stops_a_restore_before_it_begins(team: Team, shop: Path) -> None:
+    taken = await snapshots.create(team)
+    (shop / "prices.py").write_text("ONE = 2\n")
+    later = commit(shop, "Raise the price")
+    (shop / "prices.py").write_text("ONE = 3\n")
+    with pytest.raises(DirtyWorkspaceError, match=r"nothing was restored: .*prices.py"):
+        await snapshots.restore(team, taken["id"])
+    assert [one["id"] for one in await snapshots.listed(team)] == [taken["id"]]
+    told = await snapshots.restore(team, taken["id"], with_workspaces=False)
+    assert told["is_verified"] and told["moved_workspaces"]
+    assert sh(shop, "git", "rev-parse", "HEAD") == later
+    assert (shop / "prices.py").read_text() == "ONE = 3\n"
+
+
+async def test_policies_and_configuration_go_back_and_what_stood_there_is_kept(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, policies = tmp_path / "own.yaml", team.settings.folder / installed.POLICIES
+    monkeypatch.setenv("AGORA_CONFIG", str(own))
+    own.write_text("health: {history_days: 9}\n")
+    policies.mkdir(parents=True)
+    (policies / "mine.cedar").write_text("// nothing yet\n")
+    taken = await snapshots.create(team)
+    own.write_text("health: {history_days: 10}\n")
+    (policies / "mine.cedar").unlink()
+    told = await snapshots.restore(team, taken["id"])
+    assert told["is_verified"] and not told["faults"]
+    assert sorted(told["files"]) == sorted([str(own), str(policies / "mine.cedar")])
+    assert own.read_text() == "health: {history_days: 9}\n"
+    assert (policies / "mine.cedar").read_text() == "// nothing yet\n"
+    assert Path(told["replaced"], "own.yaml").read_text() == "health: {history_days: 10}\n"
+
+
+async def test_configuration_that_this_version_cannot_read_is_not_put_back(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.yaml"
+    monkeypatch.setenv("AGORA_CONFIG", str(own))
+    own.write_text("health: {of_another_version: 9}\n")
+    taken = await snapshots.create(team)
+    own.write_text("health: {history_days: 10}\n")
+    told = await snapshots.restore(team, taken["id"])
+    assert not told["is_verified"] and told["changed_files"] == [str(own)]
+    assert "of_another_version" in told["faults"][0]
+    assert own.read_text() == "health: {history_days: 10}\n"
 
 
 async def test_a_snapshot_that_was_changed_is_not_restored(team: Team) -> None:
