@@ -339,7 +339,7 @@ async def worker_killed(stage: Stage) -> float | None:
     return found
 
 
-LEASE_S = 1.5
+LEASE_S, CLAIM_S = 1.5, 30.0
 
 
 def _victim(stage: Stage) -> subprocess.Popen[bytes]:
@@ -461,7 +461,7 @@ async def staged(name: str, shared: EmbeddedPostgres) -> AsyncIterator[Stage]:
             del named["database.url"]  # embedded: it may be started again
         named |= {"ollama.host": local.url, "ollama.models": (LOCAL,), "openai.api_key": "sk"}
         named |= {"openai.base_url": cloud.openai_url, "openai.models": (CLOUD,)}
-        named |= {"stage.lease_s": LEASE_S if name == "worker_killed" else 30.0}
+        named |= {"stage.lease_s": LEASE_S if name == "worker_killed" else CLAIM_S}
         named |= {"capabilities.cache": False, "memory.judge_pairs": 0}
         named |= {"memory.pulse_s": 0, "auction.value_usd": 0.01}
         team = agora.team.assemble(load({}, **named))
@@ -491,14 +491,24 @@ async def _database(postgres: EmbeddedPostgres, name: str, is_own: bool) -> str:
     return url.replace(":@/postgres?", f":@/drill_{name}?")
 
 
+async def _left(stage: Stage) -> list[Any]:
+    """Take runs over until none is left: a full disk also keeps a run from leaving its claim."""
+    until = time.monotonic() + CLAIM_S + 5
+    while True:
+        await take_over(stage.running.graphs)
+        rows = await _asked(stage, LEFT)
+        if not rows[0]["lost"] or time.monotonic() > until:
+            return rows
+        await asyncio.sleep(1)
+
+
 async def play(name: str, shared: EmbeddedPostgres, chance: random.Random) -> Result:
     """Play one drill, and count what it has done."""
     incident, act = DRILLS[name]
     async with staged(name, shared) as stage:
         stage.watched.time.passes(LOOK_S * chance.random())
         detected_s = await act(stage)
-        await take_over(stage.running.graphs)
-        rows = await _asked(stage, LEFT)
+        rows = await _left(stage)
         alerts = (await _asked(stage, TOLD))[0]["alerts"]
         incidents = await stage.watched.vigil.healing.newest(20)
     known = [one for one in incidents if one["evidence"]["fault"].startswith(incident)]
