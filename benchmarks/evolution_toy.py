@@ -161,18 +161,18 @@ def student(system: str, text: str) -> str:
     return _line(fields, asked, known)
 
 
-def architect(asked: str) -> str:
-    """Return a rewriting: the rules that the failures shown speak of, or something worse."""
+def architect(asked: str, bad: float = BAD) -> str:
+    """Return a rewriting: rules that the failures speak of; a share of `bad` are worse ones."""
     old = _between(asked, "prompt").replace("&lt;", "<")
     evidence = _between(asked, "evidence")
     luck = _chance("luck", asked)
     new = old
-    if luck < BAD / 3:
+    if luck < bad / 3:
         kept = [line for line in old.splitlines() if not any(r in line for r in _rules())]
         new = "\n".join([*kept, "Be careful and read the order twice."])
-    elif luck < 2 * BAD / 3:
+    elif luck < 2 * bad / 3:
         new = f"{old}\n{evidence.splitlines()[0]}"
-    elif luck < BAD:
+    elif luck < bad:
         new = f"{old}\nBe careful with what is asked, and read the order twice."
     else:
         missing = [rule for name, rule in _failed(evidence) if rule not in old]

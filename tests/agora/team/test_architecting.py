@@ -148,7 +148,7 @@ async def test_the_architects_own_prompt_is_improved_by_the_same_loop(hire: Hire
             shown = re.search(r"<prompt>\n(.*?)\n</prompt>", last, re.S)
             assert shown
             return f"<new_prompt>\n{shown[1]}\n{hint}\n</new_prompt>"
-        return architect(last) if hint in last else "I do not know what is wrong."
+        return architect(last, bad=0) if hint in last else "I do not know what is wrong."
 
     staff = hire(answers, cloud=True, **{"learning.search_calls": 120})
     await recorded(staff, 24)
