@@ -23,16 +23,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agora.domain import labels
-from agora.domain.signing import Signer, canonical, link
-from agora.team import Team
-from agora.team.acting import Acting
-from benchmarks.injection import asking, write_good
-from benchmarks.overhead import assembled, database, instant_model
-from memory.checkpoints import open_saver
-from memory.database import Row, Rows
-from memory.decisions import Decisions, export
-from tests import hostile
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from agora.domain import labels  # noqa: E402
+from agora.domain.signing import Signer, canonical, link  # noqa: E402
+from agora.team import Team  # noqa: E402
+from agora.team.acting import Acting  # noqa: E402
+from benchmarks.injection import asking, write_good  # noqa: E402
+from benchmarks.overhead import assembled, database, instant_model  # noqa: E402
+from memory.checkpoints import open_saver  # noqa: E402
+from memory.database import Row, Rows  # noqa: E402
+from memory.decisions import Decisions, export  # noqa: E402
+from tests import hostile  # noqa: E402
 
 WARM_UP, PAIRS, TAMPERS, ENTRIES = 5, 40, 1000, 40
 PROMISED_MS = 5.0

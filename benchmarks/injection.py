@@ -21,18 +21,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import agora.team
-from agora.domain import labels
-from agora.domain.contracts import Json
-from agora.domain.feeds import Feed
-from agora.domain.settings import load
-from agora.team import Team, assemble, scouting, tooling
-from benchmarks.overhead import database
-from graphs.task import graph as task_graph
-from memory.checkpoints import open_saver
-from tests import hostile
-from tests.feed_server import FeedServer, rss, serving
-from tests.model_server import ModelServer
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import agora.team  # noqa: E402
+from agora.domain import labels  # noqa: E402
+from agora.domain.contracts import Json  # noqa: E402
+from agora.domain.feeds import Feed  # noqa: E402
+from agora.domain.settings import load  # noqa: E402
+from agora.team import Team, assemble, scouting, tooling  # noqa: E402
+from benchmarks.overhead import database  # noqa: E402
+from graphs.task import graph as task_graph  # noqa: E402
+from memory.checkpoints import open_saver  # noqa: E402
+from tests import hostile  # noqa: E402
+from tests.feed_server import FeedServer, rss, serving  # noqa: E402
+from tests.model_server import ModelServer  # noqa: E402
 
 MODEL = "qwen3:8b"
 LEAST_GOOD = 0.98

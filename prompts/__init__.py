@@ -6,6 +6,7 @@ tags, and a value cannot close them.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -54,6 +55,11 @@ def load_all(folder: str | Path) -> list[Prompt]:
 
 def read(path: Path, name: str) -> Prompt:
     """Read one file, whose front matter stands between two lines `---`; raise ValueError."""
+    return _read(path, name, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, name: str, changed_ns: int) -> Prompt:
     matter, body = _split(path)
     version = matter.get("version")
     if not isinstance(version, int) or isinstance(version, bool):

@@ -39,6 +39,7 @@ _HESITATION = re.compile(r"\b(?:um+|uh+|uhm|erm|hmm+)\b,? ")
 _TYPOGRAPHY = str.maketrans("’‘“”‐‑−？！，。", "''\"\"---?!,.")
 
 
+@lru_cache(maxsize=256)
 def normal_form(text: str) -> str:
     """Return the text without case, spare white space, greeting, thanks and closing marks."""
     words = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY).split()

@@ -16,6 +16,8 @@ T = TypeVar("T")
 MARK = "[redacted]"
 SHORTEST = 4
 """Characters; a shorter secret would be found in every other word, and is not looked for."""
+SHORT = 64
+"""Characters; what was found in a text of so many is remembered."""
 
 _NAME = (
     r"(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|signing[_-]?key|secret"
@@ -101,6 +103,15 @@ def _under(key: Any, content: Any, exact: re.Pattern[str] | None) -> Any:
 
 
 def _in_text(text: str, exact: re.Pattern[str] | None) -> str:
+    return _in_short(text, exact) if len(text) <= SHORT else _searched(text, exact)
+
+
+@lru_cache(maxsize=4096)  # names and kinds come again with every act
+def _in_short(text: str, exact: re.Pattern[str] | None) -> str:
+    return _searched(text, exact)
+
+
+def _searched(text: str, exact: re.Pattern[str] | None) -> str:
     if exact:
         text = exact.sub(MARK, text)
     for shape in _SHAPES:
