@@ -1,11 +1,11 @@
 """What a plan gains and costs: ten independent subtasks at once, and a simple task beside none.
 
 `python benchmarks/parallel.py [--json] [--seed N] [--runs N]`: takes about two minutes. Both parts
-run Agora's task graph with a real PostgreSQL and a model that answers after one second, in a
-process of its own. A task that lists ten parts is done with as many lanes as plans have shown to
-be worth it (two plans before the measured ones, which begin with three), and by a team that may
-use one lane. A simple task is done by planning as it comes, and by the same graph without that
-stage's choice (`split=False`), interleaved in random order. Figures are medians.
+run Agora's task graph with a real PostgreSQL and a model that answers after one second. A task
+that lists ten parts is done with as many lanes as plans have shown to be worth it (two plans before
+the measured ones, which begin with three), and by a team that may use one lane. A simple task is
+done by planning as it comes, and by the same graph without that stage's choice (`split=False`),
+interleaved in random order. Figures are medians.
 """
 
 import argparse

@@ -16,6 +16,8 @@ SELECT seq, body, hash, signature FROM decisions,
 WHERE seq < top AND seq >= top - %(depth)s {narrowed}
 ORDER BY seq DESC LIMIT %(limit)s
 """
+# An index has this; the comparison of the whole field stays beside it.
+OF_A_CASE = """ AND substring(body FROM '"correlation_id":"([^"]*)"') = %(case)s"""
 ONE = "SELECT seq, body, hash, signature FROM decisions WHERE seq BETWEEN %s - 1 AND %s + 1"
 LAST = 2**62
 
@@ -30,7 +32,8 @@ async def found(
 ) -> list[Row]:
     """Return the newest entries with these fields, or of this day (such as 2026-11-12, UTC)."""
     given: Row = {"limit": limit, "depth": DEPTH, "before": before}
-    narrowed = ""
+    case = wanted.get("correlation_id", "")
+    narrowed, given["case"] = (OF_A_CASE if _is_plain(case) else ""), case
     likes = [_like(name, wanted[name]) for name in FIELDS if wanted.get(name)]
     likes += [f'%"at":"{_escaped(day)}%'] if day else []
     for number, like in enumerate(likes):
@@ -44,6 +47,10 @@ async def one(connection: Rows, seq: int) -> list[Row]:
     """Return an entry between the one before and the one after it, as far as they are there."""
     rows = await (await connection.execute(ONE, [seq, seq])).fetchall()
     return [_told(row) for row in sorted(rows, key=lambda row: row["seq"])]
+
+
+def _is_plain(case: str) -> bool:
+    return bool(case) and canonical(case) == f'"{case}"'
 
 
 def _like(name: str, value: str) -> str:

@@ -58,15 +58,17 @@ class Pulsing:
                 news = [one for one in batch.events if not one.correlation_id.startswith(OWN)]
                 count += len(news)
                 tenants |= {one.body.get("tenant", TENANT) for one in news}
-                if count >= after_events or (count and clock() >= due_at):
+                begun = clock()
+                if count >= after_events or (count and begun >= due_at):
                     for tenant in sorted(tenants):
                         await self.make(tenant)
                     await consumer.acknowledge(batch.end)
-                    count, due_at = 0, clock() + PROMPT * every_s
+                    # What comes while a model words a pulse waits no longer for the next one.
+                    count, due_at = 0, begun + PROMPT * every_s
                     tenants.clear()
-                elif clock() >= due_at:
+                elif begun >= due_at:
                     await consumer.acknowledge(batch.end)
-                    due_at = clock() + PROMPT * every_s
+                    due_at = begun + PROMPT * every_s
 
     async def make(self, tenant: str = TENANT, *, by_model: bool = True) -> Pulse | None:
         """Sum up what is new for a tenant and keep it; None: nothing is.

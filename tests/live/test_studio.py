@@ -67,8 +67,8 @@ def address(url: str, models: ModelServer, tmp_path: Path) -> Iterator[str]:
             _await_server(server, address, tmp_path / "server.log")
             yield address
         finally:
-            server.terminate()
-            server.wait(20)
+            server.kill()  # how it ends in good order is its own affair, and takes half a minute
+            server.wait()
 
 
 def _free_port() -> int:

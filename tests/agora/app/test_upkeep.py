@@ -104,11 +104,11 @@ async def test_an_upkeep_that_is_killed_anywhere_loses_nothing_and_is_finished_l
     before, told = await graph.aget_state(thread("one")), await figures(team)
     records = await standing(team)
     kills = 0
-    for _ in range(8):
+    for _ in range(5):
         kills += await asyncio.to_thread(_kill_after, settings, chance.uniform(0, 0.35))
         assert (await graph.aget_state(thread("one"))).values == before.values
         assert await figures(team) == told
-    assert kills >= 4, "it was over before it could be killed"
+    assert kills >= 2, "it was over before it could be killed"
     left = await upkeep.plan(Runs({}), silent)
     await upkeep.tidy(Runs({}), silent)
     assert (await upkeep.plan(Runs({}), silent))["rows"] == 0 and left["rows"] < 6_000
