@@ -76,7 +76,7 @@ from memory.deliveries import choose_delivery
 from memory.index import Index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # all that they hold would be megabytes
 class Team:
     """The collaborators a node may ask."""
 
