@@ -28,6 +28,8 @@ STREAM = "knowledge_stream"
 RING = f"WITH unflushed AS ({UNFLUSHED}) SELECT pg_notify('{STREAM}', '') FROM unflushed"
 RING_S = 0.02
 """How long the news of an event waits for others to go along with it."""
+RECONNECT_S = 10.0
+"""Seconds in which a pool tries again, ever more rarely; afterwards whoever asks makes it try."""
 
 
 class DatabaseBusyError(DatabaseError, PoolTimeout):
@@ -252,6 +254,7 @@ class Database:
                     connection_class=Rows,
                     kwargs=options,
                     check=_check,
+                    reconnect_timeout=RECONNECT_S,
                 )
                 try:
                     await pool.open()

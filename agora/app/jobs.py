@@ -29,7 +29,7 @@ from agora.domain.errors import ClaimHeldError
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
 from agora.team.telemetry import told_of_job
-from memory.database import end, heed_cancellation
+from memory.database import RECONNECT_S, end, heed_cancellation
 from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
@@ -212,6 +212,7 @@ async def connected() -> AsyncIterator[None]:
         max_size=CONNECTIONS,
         open=False,
         check=AsyncConnectionPool.check_connection,
+        reconnect_timeout=RECONNECT_S,
     )
     try:
         await pool.open()

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from agora.domain.errors import SettingsError
 from agora.team.stream import Consumer, Stream
+from memory.database import heed_cancellation
 from memory.events import Cursor
 from memory.redis_streams import RedisStreams
 
@@ -27,10 +28,12 @@ class Relaying:
         outbox = self.streams.outbox
         async with self.stream.consume(GROUP, channel=None, delivery=outbox) as consumer:
             while True:
+                heed_cancellation()
                 try:
                     newest = await self._begin(consumer)
                     while True:
                         newest = await self._relay(consumer, newest)
+                        heed_cancellation()
                 except (RedisError, OSError, SettingsError) as error:
                     self.streams.warn(error)
                     await asyncio.sleep(AGAIN_S)

@@ -20,6 +20,7 @@ from agora.team import Team, assemble
 from agora.team.relaying import Relaying
 from agora.team.stream import START
 from memory import cursors, deliveries, events
+from memory.database import end
 from memory.events import Cursor, Event
 from memory.redis_streams import RedisStreams
 from tests.conftest import ask
@@ -52,9 +53,7 @@ async def relaying(team: Team) -> AsyncIterator[None]:
         yield
     finally:
         assert not task.done(), task
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 def named(settings: Settings, **more: Any) -> Settings:
