@@ -117,7 +117,7 @@ async def attempt_all(url: str, home: str, name: str, attempts: int, seed: int) 
 
     wanted = [(n, chance.choice(ENDS), chance.uniform(0, MOST_USD)) for n in range(attempts)]
     granted = sum(await asyncio.gather(*(attempt(n, end, round(x, 6)) for n, end, x in wanted)))
-    await team.database.close()
+    await team.close()
     return granted, attempts - granted
 
 

@@ -81,7 +81,7 @@ async def main(pairs: int, seed: int) -> Json:
             named |= {f"capabilities.{one}": way != "off" for one in CAPABILITIES}
             team = agora.team.assemble(load({}, **named))
             await team.database.url()
-            stack.push_async_callback(team.database.close)
+            stack.push_async_callback(team.close)
             saver = await stack.enter_async_context(open_saver(url))
             teams[way], apps[way] = team, task_graph.compile(checkpointer=saver)
         for name in CAPABILITIES:

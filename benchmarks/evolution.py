@@ -110,8 +110,7 @@ async def alone() -> AsyncIterator[tuple[Team, Settings, Path]]:
         agora.team.current = lambda: team
         await team.prompting.refresh()
         yield team, settings, Path(folder)
-        await team.indexing.close()
-        await team.database.close()
+        await team.close()
         await postgres.stop()
 
 

@@ -124,6 +124,5 @@ async def run(seed: str, tell: Tell) -> Json:
                 world = World(team, task_graph.compile(checkpointer=saver), server)
                 return await evolve(world, seed, tell)
             finally:
-                await team.indexing.close()
-                await team.database.close()
+                await team.close()
                 await postgres.stop()

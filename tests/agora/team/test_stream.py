@@ -77,8 +77,7 @@ async def teams(
 
     yield make
     for team in made:
-        await team.stream.delivery.close()
-        await team.database.close()
+        await team.close()
 
 
 @pytest.fixture
