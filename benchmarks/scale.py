@@ -39,6 +39,7 @@ TASKS, WORKERS, SLOTS, MODEL_S = 144, (1, 2, 4), 4, 1.0
 PROMISED = {2: 1.9, 4: 3.6}
 SIMULATED, A_DAY = (1, 10, 100), 1_000_000
 MODEL = "qwen3:8b"
+LOOK_S = 0.1  # between two looks: each costs the database what a worker could use
 DONE = "SELECT count(*) AS n FROM tasks WHERE status <> 'open' AND thread_id LIKE %s"
 FAILED = "SELECT count(*) AS n FROM tasks WHERE status NOT IN ('open', 'answered')"
 WHY = "SELECT outcome FROM tasks WHERE status NOT IN ('open', 'answered') LIMIT 1"
@@ -106,7 +107,7 @@ class Bench:
 
     async def _until(self, query: Any, wanted: int, *parameters: Any) -> None:
         while await self.count(query, *parameters) != wanted:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(LOOK_S)
 
     async def _accept(self, name: str, tasks: int) -> None:
         """Accept tasks, as a server does that dies at once."""

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from agora.domain.settings import load
-from memory.database import RECONNECT_S, Database, choose_postgres
+from memory.database import RECONNECT_S, Database, check, choose_postgres
 
 CONNECTIONS = 2  # the saver does one thing at a time; the second one is for its set-up
 IS_THERE = "SELECT to_regclass('checkpoint_migrations') IS NOT NULL AS is_there"
@@ -37,7 +37,7 @@ async def open_saver(url: str) -> AsyncIterator[AsyncPostgresSaver]:
         max_size=CONNECTIONS,
         open=False,
         kwargs=options,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         reconnect_timeout=RECONNECT_S,
     ) as pool:
         saver = Saver(pool)

@@ -25,7 +25,8 @@ INSERT INTO claims AS held
     (thread_id, stage, holder, token, checkpoint_id, is_open, input, expires_at)
 VALUES (%(thread_id)s, %(stage)s, '', nextval('claim_tokens'), '', true, %(input)s,
         clock_timestamp() + %(lease)s)
-ON CONFLICT (thread_id) DO UPDATE SET input = EXCLUDED.input, stage = EXCLUDED.stage
+ON CONFLICT (thread_id) DO UPDATE SET
+    input = EXCLUDED.input, stage = EXCLUDED.stage, expires_at = EXCLUDED.expires_at
 WHERE (held.is_open OR held.expires_at < clock_timestamp()) AND held.input IS NULL
 """
 # One statement: ON CONFLICT locks the row and reads its newest version, so two cannot both win.
@@ -64,13 +65,16 @@ UPDATE claims SET expires_at = clock_timestamp() WHERE thread_id = ANY(%s) AND i
 """
 # FOR SHARE holds off a takeover until the fenced transaction has committed.
 FENCE = "SELECT FROM claims WHERE thread_id = %s AND token = %s FOR SHARE"
-ABANDONED = """
+LEFT = """
 SELECT thread_id, stage, token, input FROM claims
-WHERE expires_at < clock_timestamp() OR (is_open AND %s) ORDER BY expires_at
+WHERE (expires_at < clock_timestamp() OR (is_open AND %s))
 """
+ABANDONED = f"{LEFT} ORDER BY expires_at"
+ABANDONED_ONE = f"{LEFT} AND thread_id = %s"
 FORGET = """
 DELETE FROM claims
 WHERE thread_id = %s AND token = %s AND (is_open OR expires_at < clock_timestamp())
+  AND input IS NULL  -- announced meanwhile: the token is still the old one
 """
 
 
@@ -120,9 +124,16 @@ async def is_ours(connection: Rows, thread_id: str, token: int) -> bool:
     return fenced.rowcount == 1
 
 
-async def abandoned(connection: Rows, *, with_open: bool = False) -> list[Row]:
-    """Return each claim whose lease ran out, oldest first; on demand also those left open."""
-    return await (await connection.execute(ABANDONED, [with_open])).fetchall()
+async def abandoned(
+    connection: Rows, thread_id: str | None = None, *, with_open: bool = False
+) -> list[Row]:
+    """Return each claim whose lease ran out, oldest first; on demand also those left open.
+
+    With a `thread_id` only the one of that thread.
+    """
+    if thread_id is None:
+        return await (await connection.execute(ABANDONED, [with_open])).fetchall()
+    return await (await connection.execute(ABANDONED_ONE, [with_open, thread_id])).fetchall()
 
 
 async def forget(connection: Rows, thread_id: str, token: int) -> None:

@@ -253,7 +253,7 @@ class Database:
                     open=False,
                     connection_class=Rows,
                     kwargs=options,
-                    check=_check,
+                    check=check,
                     reconnect_timeout=RECONNECT_S,
                 )
                 try:
@@ -282,8 +282,8 @@ async def end(task: asyncio.Task[Any]) -> None:
         await asyncio.wait({task}, timeout=1)
 
 
-async def _check(connection: Rows) -> None:
-    """Raise OperationalError for a connection that a server restart has killed.
+async def check(connection: AsyncConnection[Any]) -> None:
+    """Raise OperationalError for a connection that a server restart has killed: a pool's `check`.
 
     A dead one is readable: the server's farewell is there. Only then the server is asked.
     """

@@ -4,12 +4,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 
 IS_THERE = "SELECT to_regclass('job_migrations') IS NOT NULL AS is_there"
 NAMES = "SELECT name FROM job_migrations"
 CREATE = "CREATE TABLE job_migrations (name text PRIMARY KEY)"
 RECORD = "INSERT INTO job_migrations SELECT unnest(%s::text[])"
+
+STANDING = """
+SELECT queueing_lock FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(%s)
+"""
 
 
 def _folder() -> Path:
@@ -42,6 +46,12 @@ def apply(connection: Connection[Any]) -> None:
         with connection.transaction():
             connection.execute(CREATE)
             _do(connection, "schema.sql", missing)
+
+
+async def standing(connection: AsyncConnection[Any], locks: list[str]) -> set[str]:
+    """Return those of these locks under which a job stands in line already."""
+    rows = await (await connection.execute(STANDING, [locks])).fetchall()
+    return {row["queueing_lock"] for row in rows}
 
 
 def _do(connection: Connection[Any], file: str, names: set[str]) -> None:

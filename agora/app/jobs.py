@@ -22,14 +22,15 @@ from agora.app.draining import PATIENCE_S
 from agora.app.loops import cycle
 from agora.app.lost import announce_lost
 from agora.app.runs import Runs
-from agora.app.takeover import abandoned, take_over
+from agora.app.takeover import take_over, unfinished
 from agora.app.upkeep import tidy_if_due
 from agora.app.vigil import Vigil
 from agora.domain.errors import ClaimHeldError
 from agora.team.indexing import SILENT
 from agora.team.relaying import Relaying
 from agora.team.telemetry import told_of_job
-from memory.database import RECONNECT_S, end, heed_cancellation
+from memory import job_tables
+from memory.database import RECONNECT_S, check, end, heed_cancellation
 from memory.redis_streams import RedisStreams
 
 log = structlog.get_logger(__name__)
@@ -79,8 +80,12 @@ async def later(name: str, lock: str, **arguments: Any) -> bool:
 async def take_over_abandoned(runs: Runs) -> None:
     """Put each thread in line whose holder has died: a long run must not hold up the others."""
     await announce_lost(runs)
-    for thread_id in await abandoned(runs.graphs):
-        await later("go_on", f"go on with {thread_id}", thread_id=thread_id)
+    wanted = {f"go on with {one}": one async for one in unfinished(runs.graphs)}
+    async with team.current().database.autocommit() as connection:
+        standing = await job_tables.standing(connection, list(wanted))
+    for lock, thread_id in wanted.items():
+        if lock not in standing:
+            await later("go_on", lock, thread_id=thread_id)
 
 
 async def go_on(runs: Runs, thread_id: str) -> None:
@@ -211,7 +216,7 @@ async def connected() -> AsyncIterator[None]:
         min_size=1,
         max_size=CONNECTIONS,
         open=False,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         reconnect_timeout=RECONNECT_S,
     )
     try:

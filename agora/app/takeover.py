@@ -1,7 +1,7 @@
 """Finishing what killed runs have left; the checkpoint says what is left, not the claim."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -77,6 +77,26 @@ async def abandoned(graphs: Mapping[str, Graph]) -> list[str]:
     return [row["thread_id"] for row in left if row["stage"] in _stages(graphs)]
 
 
+async def unfinished(graphs: Mapping[str, Graph]) -> AsyncIterator[str]:
+    """Yield each thread whose holder has died with work left; let go of the claims of others."""
+    async with team.current().database.transaction() as connection:
+        left = await claims.abandoned(connection)
+    stages = _stages(graphs)
+    for row in left:
+        if row["stage"] in stages and not await _is_over(stages[row["stage"]], row):
+            yield row["thread_id"]
+
+
+async def _is_over(graph: Graph, row: Row) -> bool:
+    if row["input"] is not None:
+        return False  # its state would say nothing of it
+    state = await graph.aget_state({"configurable": {"thread_id": row["thread_id"]}})
+    if await _start(row, state, False) is not ENDED:
+        return False
+    await _end(graph, row, state)
+    return True
+
+
 async def failed_by_database(graphs: Mapping[str, Graph]) -> list[str]:
     """Return each thread whose last stage died of a database that was away, cut or full."""
     async with team.current().database.transaction() as connection:
@@ -127,16 +147,14 @@ async def take_over(
     `thread_id` only that one, and that after its lease if it shows no sign of life.
     """
     async with team.current().database.transaction() as connection:
-        left = await claims.abandoned(connection, with_open=is_asked_for)
-        if thread_id and is_asked_for and thread_id not in {row["thread_id"] for row in left}:
-            left += await _held(connection, thread_id)
+        left = await claims.abandoned(connection, thread_id, with_open=is_asked_for)
+        if thread_id and is_asked_for and not left:
+            left = await _held(connection, thread_id)
     stages = _stages(graphs)
     return [
         row["thread_id"]
         for row in left
-        if row["stage"] in stages
-        and thread_id in (None, row["thread_id"])
-        and await _continue(stages[row["stage"]], row, is_asked_for)
+        if row["stage"] in stages and await _continue(stages[row["stage"]], row, is_asked_for)
     ]
 
 
@@ -151,9 +169,7 @@ async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
     state = await graph.aget_state(config)
     start = await _start(row, state, is_asked_for)
     if start is ENDED or (not is_asked_for and await _is_cancelled(row, state)):
-        async with team.current().database.transaction() as connection:
-            await _settle(connection, graph, row["thread_id"], state)
-            await claims.forget(connection, row["thread_id"], row["token"])
+        await _end(graph, row, state)
         return False
     try:
         await graph.ainvoke(start, config, durability="sync")
@@ -162,8 +178,25 @@ async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
     except Exception as error:
         # Whatever one run dies of, the next must be continued; its checkpoint has the error.
         log.warning("taken over, and failed", thread=row["thread_id"], error=str(error))
-    await settle(graph, row["thread_id"])
+    await _let_go(graph, row["thread_id"])
     return True
+
+
+async def _end(graph: Graph, row: Row, state: StateSnapshot) -> None:
+    async with team.current().database.transaction() as connection:
+        await _settle(connection, graph, row["thread_id"], state)
+        await claims.forget(connection, row["thread_id"], row["token"])
+
+
+async def _let_go(graph: Graph, thread_id: str) -> None:
+    """Tell how a run has ended, and drop its claim if nothing is left to do."""
+    async with team.current().database.autocommit() as connection:
+        held = await claims.find(connection, thread_id)  # first: a newer run has a newer token
+    state = await graph.aget_state({"configurable": {"thread_id": thread_id}})
+    async with team.current().database.transaction() as connection:
+        await _settle(connection, graph, thread_id, state)
+        if held and not state.tasks:
+            await claims.forget(connection, thread_id, held["token"])
 
 
 async def settle(graph: Graph, thread_id: str) -> None:

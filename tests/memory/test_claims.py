@@ -127,6 +127,32 @@ async def test_a_run_is_announced_once_and_begun_without_its_input(team: Team) -
     assert (left["token"], left["input"]) == (token, None)
 
 
+async def test_a_run_that_is_announced_on_a_known_thread_has_its_lease_and_is_not_forgotten(
+    team: Team,
+) -> None:
+    token = await claim(team, MINE)
+    assert token is not None
+    async with team.database.transaction() as connection:
+        await claims.leave(connection, "thread", token)
+    await expire(team)
+    async with team.database.transaction() as connection:
+        assert await claims.announce(connection, "thread", "first", {"n": 1}, LEASE)
+        assert await claims.abandoned(connection) == [], "nobody else begins it"
+        await claims.forget(connection, "thread", token)
+        (left,) = await claims.abandoned(connection, with_open=True)
+    assert left["input"] == {"n": 1}
+
+
+async def test_of_what_was_left_one_thread_can_be_asked_for(team: Team) -> None:
+    for name in ("one", "two"):
+        await claim(team, replace(MINE, thread_id=name))
+    await expire(team)
+    async with team.database.transaction() as connection:
+        (left,) = await claims.abandoned(connection, "two")
+        assert await claims.abandoned(connection, "three") == []
+    assert left["thread_id"] == "two"
+
+
 async def test_what_was_left_open_is_shown_on_demand_only(team: Team) -> None:
     token = await claim(team, MINE)
     assert token is not None

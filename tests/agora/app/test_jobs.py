@@ -109,6 +109,25 @@ async def test_a_worker_finishes_a_run_whose_process_has_died(
                 await asyncio.sleep(0.1)
 
 
+async def test_a_thread_that_stands_in_line_is_not_put_there_again(
+    team: Team, saver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        given = {"task": {"text": "what is this?", "id": name}}
+        await team.holding.announce(name, "intake", given, timedelta())
+    async with runs.opened() as running, jobs.connected():
+        await jobs.later("go_on", "go on with one", thread_id="one")
+        put = []
+
+        async def later(name: str, lock: str, **arguments: Any) -> bool:
+            put.append(lock)
+            return True
+
+        monkeypatch.setattr(jobs, "later", later)
+        await jobs.take_over_abandoned(running)
+    assert put == ["go on with two"]
+
+
 async def test_a_job_that_fails_does_not_stop_the_worker(team: Team) -> None:
     async with jobs.connected():
         await jobs.later("fail", "fail")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agora.app.takeover import take_over
+from agora.app.takeover import take_over, unfinished
 from agora.domain.contracts import Case
 from agora.domain.errors import DirtyWorkspaceError
 from agora.team import Team
@@ -36,6 +36,31 @@ async def test_what_waits_for_a_person_is_left_alone(
     await ask(team, LATER)
     assert await take_over({"improvement": shop.app}) == []
     assert shop.is_untouched and await ask(team, "SELECT FROM claims") == []
+
+
+async def test_a_run_that_was_taken_over_to_its_end_leaves_no_claim(
+    team: Team, saver: Any, tmp_path: Path
+) -> None:
+    shop = await waiting(team, saver, tmp_path)
+    await team.changing.say("change", APPROVE)
+    await ask(team, LATER)
+    assert await take_over({"improvement": shop.app}, "one") == ["one"]
+    assert await ask(team, "SELECT FROM claims") == []
+
+
+async def test_of_what_was_left_only_what_is_unfinished_is_told_and_keeps_its_claim(
+    team: Team, saver: Any, tmp_path: Path
+) -> None:
+    shop = await waiting(team, saver, tmp_path)
+    await team.holding.announce("two", "approval", {"task": {"id": "two"}}, timedelta())
+    await ask(team, LATER)
+    graphs = {"improvement": shop.app}
+    assert [one async for one in unfinished(graphs)] == ["two"]
+    assert await ask(team, "SELECT thread_id FROM claims") == [{"thread_id": "two"}]
+    await team.changing.say("change", APPROVE)
+    dead = Case("case", "one", "approval", 0)
+    assert await team.holding.claim(dead, "approval", "gone/1/2", "", timedelta())
+    assert sorted([one async for one in unfinished(graphs)]) == ["one", "two"]
 
 
 async def test_an_answer_that_was_given_before_the_run_died_is_carried_out(
