@@ -50,7 +50,7 @@ class Books:
     """What clients know: what was accepted, and how it has ended."""
 
     tasks: dict[str, str] = field(default_factory=dict)  # id -> outcome's status
-    repairs: dict[str, str] = field(default_factory=dict)  # workspace -> status
+    repairs: dict[str, str] = field(default_factory=dict)  # workspace -> what was said of it
     killed: list[str] = field(default_factory=list)
     slowest_s: float = 0.0  # from a run's acceptance to its end
 
@@ -154,7 +154,7 @@ async def repairs_of(site: Site) -> None:
             asked = {"assistant_id": "improvement", "command": APPROVE}
             await site.ask(f"/threads/{thread_id}/runs", asked)
             state = await site.ended(thread_id)
-        site.books.repairs[str(root)] = str(state["values"].get("status") or state["is"])
+        site.books.repairs[str(root)] = str(state["values"].get("message") or state["is"])
 
 
 async def measure(
@@ -211,6 +211,9 @@ async def figures(books: Books, url: str, folder: Path) -> dict[str, Any]:
     answered = [name for name in books.tasks if known.get(name) == "answered"]
     commits = {root: _commits(root) for root in books.repairs}
     accepted = [root for root, status in books.repairs.items() if status != NOT_KNOWN]
+    for root in accepted:
+        if commits[root] < 1:
+            print(f"{Path(root).name} is lost: {books.repairs[root]}")
     return {
         "kills": len(books.killed),
         "tasks": len(books.tasks),

@@ -1,6 +1,6 @@
 """How well the auction routes tasks, on recorded outcomes of several models.
 
-    python benchmarks/routing.py --data FOLDER             all parts, two to three minutes
+    python benchmarks/routing.py --data FOLDER             all parts, four to five minutes
     python benchmarks/routing.py --data FOLDER --parts offline,online
     python benchmarks/routing.py --learn FOLDER --data FOLDER --value 10 --choices OUT.csv
 
@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
     parser.add_argument("--picture", type=Path, help="write the quality-cost curve as SVG")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=4, help="streams of the online parts")
+    parser.add_argument("--seeds", type=int, default=16, help="streams of the online parts")
     parser.add_argument("--json", action="store_true")
     ask = parser.parse_args()
     unknown = set(ask.parts.split(",")) - set(PARTS)

@@ -15,6 +15,8 @@ from benchmarks.routing_replay import Market, Replay, Row, bidders_of, calibrate
 
 VALUES_MUSD = (10.0, 0.25)
 """Quality first, and thrift: what a right answer is worth, in m$."""
+GRADED_FOLDS, GRADED_SEEDS = (2, 3, 5, 10), 4
+"""A graded part of 1/2, 2/3, 4/5 and 9/10, the rest tested; so many random divisions of each."""
 Line = tuple[str, float, float, bool]  # measure, figure, reach, whether more is better
 Found = tuple[list[Line], dict[str, Any]]
 
@@ -139,6 +141,24 @@ def _tabulate(title: str, table: Mapping[str, Sequence[float]]) -> None:
     print()
 
 
+def _grading(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
+    """Tell what more graded tasks would teach: what a graded start can gain, and what none can."""
+    bidders, tasks = _market(models, rows)
+    seeds = range(ask.seed, ask.seed + GRADED_SEEDS)
+    table = {
+        f"{len(tasks) - len(tasks) // count} tasks graded": [
+            mean(offline.taught(bidders, tasks, value, count, seed) for seed in seeds)
+            for value in VALUES_MUSD
+        ]
+        for count in GRADED_FOLDS
+    }
+    table["the best of each domain, known beforehand"] = [
+        offline.foreknown(bidders, tasks, value) for value in VALUES_MUSD
+    ]
+    _tabulate("gain over the best fixed expert, by grading", table)
+    return [], {"grading": table}
+
+
 def _drift(models: Sequence[Replay], rows: Sequence[Row], ask: Any) -> Found:
     bidders, tasks = _market(models, rows)
     market = Market(bidders, 10.0)
@@ -230,6 +250,7 @@ def _decision_ms(
 PARTS: Mapping[str, Callable[[Sequence[Replay], Sequence[Row], Any], Found]] = {
     "offline": _offline,
     "online": _online,
+    "grading": _grading,
     "drift": _drift,
     "bursts": _bursts,
     "slow": _slow,
