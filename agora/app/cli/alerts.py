@@ -12,7 +12,7 @@ def alerts(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show the newest alerts: sent, waiting for a channel, or held back in a flood."""
-    output.run(_alerts(limit, as_json), as_json, output.nothing_to_resume)
+    output.run(_alerts(limit, as_json), as_json)
 
 
 async def _alerts(limit: int, as_json: bool) -> int:

@@ -23,19 +23,19 @@ def approvals(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the changes, acts and meetings that wait for an answer."""
-    output.run(_list(as_json), as_json, output.nothing_to_resume)
+    output.run(_list(as_json), as_json)
 
 
 @app.command()
 def show(change_id: Id, as_json: AsJson = False) -> None:
     """Show a change: its diff, report, tests and rivals."""
-    output.run(_show(change_id, as_json), as_json, output.nothing_to_resume)
+    output.run(_show(change_id, as_json), as_json)
 
 
 @app.command()
 def approve(change_id: Id, as_json: AsJson = False) -> None:
     """Say yes: exactly what was shown is committed."""
-    output.run(_decide(change_id, {"type": "approve"}, as_json), as_json, output.nothing_to_resume)
+    output.run(_decide(change_id, {"type": "approve"}, as_json), as_json)
 
 
 @app.command()
@@ -49,11 +49,7 @@ def edit(
         diff = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file} cannot be read as text: {error}") from None
-    output.run(
-        _decide(change_id, {"type": "edit", "diff": diff}, as_json),
-        as_json,
-        output.nothing_to_resume,
-    )
+    output.run(_decide(change_id, {"type": "edit", "diff": diff}, as_json), as_json)
 
 
 @app.command()
@@ -63,11 +59,7 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Say no."""
-    output.run(
-        _decide(change_id, {"type": "reject", "message": reason}, as_json),
-        as_json,
-        output.nothing_to_resume,
-    )
+    output.run(_decide(change_id, {"type": "reject", "message": reason}, as_json), as_json)
 
 
 async def _list(as_json: bool) -> int:

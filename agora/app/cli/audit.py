@@ -11,7 +11,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Look at figures, policies, log and keys; say what has changed since the last audit."""
-    output.run(_audit(as_json), as_json, output.nothing_to_resume)
+    output.run(_audit(as_json), as_json)
 
 
 async def _audit(as_json: bool) -> int:

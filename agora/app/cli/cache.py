@@ -20,7 +20,7 @@ Number = Annotated[int | None, typer.Argument(min=1, help="Of the answer, as `sh
 @app.command()
 def stats(as_json: AsJson = False) -> None:
     """Show how much is kept, how it was found, and what that has saved."""
-    output.run(_stats(as_json), as_json, output.nothing_to_resume)
+    output.run(_stats(as_json), as_json)
 
 
 @app.command()
@@ -30,7 +30,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the newest answers, or one of them in full."""
-    output.run(_show(number, limit, as_json), as_json, output.nothing_to_resume)
+    output.run(_show(number, limit, as_json), as_json)
 
 
 @app.command()
@@ -40,13 +40,13 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Forget an answer: the question is asked anew the next time."""
-    output.run(_forget(number, all_of_them, as_json), as_json, output.nothing_to_resume)
+    output.run(_forget(number, all_of_them, as_json), as_json)
 
 
 @app.command()
 def rebuild(as_json: AsJson = False) -> None:
     """Compute all vectors of the index again, from what PostgreSQL holds."""
-    output.run(_rebuild(as_json), as_json, output.nothing_to_resume)
+    output.run(_rebuild(as_json), as_json)
 
 
 @app.command()
@@ -59,7 +59,7 @@ def match(
     ] = True,
 ) -> None:
     """Say for each pair whether the answer to a would be served for b, by the gate alone."""
-    output.run(_match(file), False, output.nothing_to_resume)
+    output.run(_match(file), False)
 
 
 async def _stats(as_json: bool) -> int:

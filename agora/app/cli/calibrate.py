@@ -16,7 +16,7 @@ def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Let every expert on every model answer each exercise, and learn from the outcomes."""
-    output.run(_calibrate(file, budget, yes, as_json), as_json, output.nothing_to_resume)
+    output.run(_calibrate(file, budget, yes, as_json), as_json)
 
 
 async def _calibrate(file: Path, budget: float | None, yes: bool, as_json: bool) -> int:

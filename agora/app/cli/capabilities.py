@@ -16,19 +16,19 @@ Name = Annotated[str, typer.Argument(help="As `agora capabilities list` shows it
 def capabilities(context: typer.Context, as_json: AsJson = False) -> None:
     """Show every capability: its phase, whether it acts, and why not."""
     if context.invoked_subcommand is None:
-        output.run(_list(as_json), as_json, output.nothing_to_resume)
+        output.run(_list(as_json), as_json)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Show every capability: its phase, whether it acts, and why not."""
-    output.run(_list(as_json), as_json, output.nothing_to_resume)
+    output.run(_list(as_json), as_json)
 
 
 @app.command()
 def check(name: Name, as_json: AsJson = False) -> None:
     """Measure the gates before a capability's next phase, and move nothing."""
-    output.run(_check(name, as_json), as_json, output.nothing_to_resume)
+    output.run(_check(name, as_json), as_json)
 
 
 @app.command()
@@ -40,7 +40,7 @@ def activate(name: Name, as_json: AsJson = False) -> None:
 
         return await activation.activate(team, name, tell)
 
-    output.run(_moved(work, f"measuring {name}", as_json), as_json, output.nothing_to_resume)
+    output.run(_moved(work, f"measuring {name}", as_json), as_json)
 
 
 @app.command()
@@ -55,7 +55,7 @@ def deactivate(
         phase = await team.capabilities.deactivate(name, reason or "asked", "operator")
         return {"name": name, "phase": phase}
 
-    output.run(_moved(work, "", as_json), as_json, output.nothing_to_resume)
+    output.run(_moved(work, "", as_json), as_json)
 
 
 @app.command()
@@ -71,7 +71,7 @@ def pause(
         await team.capabilities.pause(name, reason or "by a person")
         return {"name": name, "paused": team.capabilities.paused(name)}
 
-    output.run(_moved(work, "", as_json), as_json, output.nothing_to_resume)
+    output.run(_moved(work, "", as_json), as_json)
 
 
 @app.command()
@@ -83,7 +83,7 @@ def resume(name: Name, as_json: AsJson = False) -> None:
         has_ended = await team.capabilities.resume(name)
         return {"name": name, "resumed": has_ended}
 
-    output.run(_moved(work, "", as_json), as_json, output.nothing_to_resume)
+    output.run(_moved(work, "", as_json), as_json)
 
 
 async def _list(as_json: bool) -> int:

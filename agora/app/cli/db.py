@@ -19,7 +19,7 @@ def stop(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Stop the embedded server; the next command starts it again."""
-    output.run(_stop(as_json), as_json, output.nothing_to_resume)
+    output.run(_stop(as_json), as_json)
 
 
 async def _stop(as_json: bool) -> int:

@@ -12,7 +12,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Watch a tool fail, repair it, approve the patch, and see a bad one rolled back."""
-    output.run(_demo(yes, as_json), as_json, output.nothing_to_resume)
+    output.run(_demo(yes, as_json), as_json)
 
 
 async def _demo(yes: bool, as_json: bool) -> int:

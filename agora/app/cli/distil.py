@@ -14,7 +14,7 @@ Folder = Annotated[Path, typer.Argument(help="The folder of the training set.")]
 
 
 def _run(work: Any, as_json: bool) -> None:
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 @app.command()

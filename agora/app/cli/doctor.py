@@ -13,7 +13,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Say what works here, and for everything missing the one command that adds it."""
-    output.run(_doctor(as_json), as_json, output.nothing_to_resume)
+    output.run(_doctor(as_json), as_json)
 
 
 async def _doctor(as_json: bool) -> int:

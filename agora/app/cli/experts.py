@@ -14,7 +14,7 @@ def experts(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show every bidder: department, domains, and what outcomes have said of it."""
-    output.run(_experts(prices, as_json), as_json, output.nothing_to_resume)
+    output.run(_experts(prices, as_json), as_json)
 
 
 async def _experts(prices: bool, as_json: bool) -> int:

@@ -15,7 +15,7 @@ def explain(
 ) -> None:
     """Say why a task was done as it was; without one, what I am, do, and am unsure of."""
     work = _explain(task, as_json) if task else _itself(as_json)
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 async def _itself(as_json: bool) -> int:

@@ -15,7 +15,7 @@ def feedback(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Say whether an answer was right; a wrong one is never served again."""
-    output.run(_feedback(task, word, comment, answer, as_json), as_json, output.nothing_to_resume)
+    output.run(_feedback(task, word, comment, answer, as_json), as_json)
 
 
 async def _feedback(task: str, word: str, comment: str, answer: str | None, as_json: bool) -> int:

@@ -20,7 +20,7 @@ def health(
     """Say how each part is, when it was last seen, and its last error; exit 1 when one that
     everything rests on has failed.
     """  # noqa: D205
-    output.run(_health(hours, as_json), as_json, output.nothing_to_resume)
+    output.run(_health(hours, as_json), as_json)
 
 
 async def _health(hours: float, as_json: bool) -> int:

@@ -16,25 +16,25 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the newest decisions."""
-    output.run(_show(limit, as_json), as_json, output.nothing_to_resume)
+    output.run(_show(limit, as_json), as_json)
 
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
     """Look at every entry: chained to the last one, and signed by us?"""
-    output.run(_verify(as_json), as_json, output.nothing_to_resume)
+    output.run(_verify(as_json), as_json)
 
 
 @app.command()
 def export() -> None:
     """Print every entry as one JSON object a line: seq, body, hash, signature."""
-    output.run(_export(), False, output.nothing_to_resume)
+    output.run(_export(), False)
 
 
 @app.command()
 def keys(as_json: AsJson = False) -> None:
     """Show the public keys that count as ours, the one in force last, and the newest entry."""
-    output.run(_keys(as_json), as_json, output.nothing_to_resume)
+    output.run(_keys(as_json), as_json)
 
 
 @app.command()
@@ -43,7 +43,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Sign with a new key from the next entry on; the old one vouches for it, and then no more."""
-    output.run(_rotate(reason, as_json), as_json, output.nothing_to_resume)
+    output.run(_rotate(reason, as_json), as_json)
 
 
 @app.command()
@@ -53,7 +53,7 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Count a public key as ours: of another machine, or one whose folder was lost."""
-    output.run(_accept(key, reason, as_json), as_json, output.nothing_to_resume)
+    output.run(_accept(key, reason, as_json), as_json)
 
 
 async def _keys(as_json: bool) -> int:

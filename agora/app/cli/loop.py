@@ -32,25 +32,25 @@ def start(
     """Look after a workspace from now on: any worker does its cycles, or this terminal."""
     order = _order(workspace, test, trust)
     work = _here(order, preset, name) if here else _start(order, preset, name, as_json)
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 @app.command()
 def pause(workspace: Where, name: Name = TOOLS, as_json: AsJson = False) -> None:
     """Let no cycle begin until it is resumed."""
-    output.run(_move("pause", workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_move("pause", workspace, name, as_json), as_json)
 
 
 @app.command()
 def resume(workspace: Where, name: Name = TOOLS, as_json: AsJson = False) -> None:
     """Let a paused loop go on."""
-    output.run(_move("resume", workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_move("resume", workspace, name, as_json), as_json)
 
 
 @app.command()
 def stop(workspace: Where, name: Name = TOOLS, as_json: AsJson = False) -> None:
     """End a loop; what waits for approval goes on waiting."""
-    output.run(_move("stop", workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_move("stop", workspace, name, as_json), as_json)
 
 
 @app.command()
@@ -64,7 +64,7 @@ def cycle(
 ) -> None:
     """Do one cycle now, whether it is due or not."""
     work = _cycle(workspace, preset, test, name, trust, as_json)
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 @app.command()
@@ -79,13 +79,13 @@ def maintain(
 ) -> None:
     """Sync the registry, look for unused, doubled and crashing tools, archive what is gone."""
     work = _maintain(workspace, name, dry_run, trust, as_json)
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 @app.command()
 def stats(workspace: Where, name: Name = TOOLS, as_json: AsJson = False) -> None:
     """Show what the loop has done so far."""
-    output.run(_stats(workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_stats(workspace, name, as_json), as_json)
 
 
 def _order(workspace: Path, test: str, trust: bool) -> output.Json:

@@ -11,7 +11,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show every model: where it runs, price, context, load, and the state of its breaker."""
-    output.run(_models(as_json), as_json, output.nothing_to_resume)
+    output.run(_models(as_json), as_json)
 
 
 async def _models(as_json: bool) -> int:

@@ -45,10 +45,14 @@ def show_json(value: Any) -> None:
     show(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def run(work: Coroutine[Any, Any, int], as_json: bool, resumable: Callable[[], str | None]) -> None:
+def run(
+    work: Coroutine[Any, Any, int],
+    as_json: bool,
+    resumable: Callable[[], str | None] = lambda: None,
+) -> None:
     """Run a command to its exit code; what Agora raises on purpose ends in one sentence.
 
-    `resumable` names the thread that an interrupted command leaves behind.
+    `resumable` names the thread that an interrupted command leaves behind, if it leaves any.
     """
     import typer
 
@@ -80,11 +84,6 @@ def _finish(work: Coroutine[Any, Any, int], as_json: bool) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return fail(f"{place}{error.strerror or error}", "agora doctor", "system", 2, as_json)
-
-
-def nothing_to_resume() -> None:
-    """Say that a command leaves no thread behind."""
-    return None
 
 
 def _quiet_logs() -> None:

@@ -18,7 +18,7 @@ Words = Annotated[str, typer.Option(help="Separated by commas.")]
 @app.command()
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
     """Read every policy; say what counts, or which file and line cannot be understood."""
-    output.run(_check(folder, as_json), as_json, output.nothing_to_resume)
+    output.run(_check(folder, as_json), as_json)
 
 
 @app.command()
@@ -42,7 +42,7 @@ def explain(
     }
     facts |= {"residency": residency} if residency else {}
     wanted = {"kind": act, "subject": subject, "actor": actor, "cost_usd": cost, "facts": facts}
-    output.run(_explain(wanted, folder, as_json), as_json, output.nothing_to_resume)
+    output.run(_explain(wanted, folder, as_json), as_json)
 
 
 @app.command()
@@ -54,7 +54,7 @@ def test(
     as_json: AsJson = False,
 ) -> None:
     """Ask the policies what each case of a file should come to; exit code 1 where one differs."""
-    output.run(_test(file, folder, as_json), as_json, output.nothing_to_resume)
+    output.run(_test(file, folder, as_json), as_json)
 
 
 def _policy(folder: Path | None) -> Any:

@@ -16,7 +16,7 @@ Version = Annotated[int | None, typer.Argument(help="A version; the one in produ
 
 
 def _run(work: Any, as_json: bool) -> None:
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 @app.command("list")

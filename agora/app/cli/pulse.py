@@ -12,7 +12,7 @@ def pulse(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show the newest pulse, how old it is, and from what it was made."""
-    output.run(_pulse(tenant, as_json), as_json, output.nothing_to_resume)
+    output.run(_pulse(tenant, as_json), as_json)
 
 
 async def _pulse(tenant: str, as_json: bool) -> int:

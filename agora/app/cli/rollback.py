@@ -12,7 +12,7 @@ def rollback(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Commit the reverse of a change on top of what is there now."""
-    output.run(_rollback(change_id, as_json), as_json, output.nothing_to_resume)
+    output.run(_rollback(change_id, as_json), as_json)
 
 
 async def _rollback(change_id: str, as_json: bool) -> int:

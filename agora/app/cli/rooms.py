@@ -24,7 +24,7 @@ def room(
 ) -> None:
     """Follow a meeting until it has ruled, or replay it."""
     work = _rule(task, rule, as_json) if rule is not None else _room(task, truth, as_json)
-    output.run(work, as_json, output.nothing_to_resume)
+    output.run(work, as_json)
 
 
 async def _room(task_id: str, truth: str | None, as_json: bool) -> int:

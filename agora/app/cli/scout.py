@@ -11,7 +11,7 @@ def scout(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Read the feeds that are due, and answer ahead what they let expect."""
-    output.run(_scout(as_json), as_json, output.nothing_to_resume)
+    output.run(_scout(as_json), as_json)
 
 
 async def _scout(as_json: bool) -> int:

@@ -15,7 +15,7 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Serve the graphs, pages, probes and MCP, with a worker. Ctrl-C or SIGTERM ends it."""
-    output.run(_serve(host, port, as_json), as_json, output.nothing_to_resume)
+    output.run(_serve(host, port, as_json), as_json)
 
 
 async def _serve(host: str | None, port: int | None, as_json: bool) -> int:

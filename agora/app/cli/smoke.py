@@ -13,7 +13,7 @@ def smoke(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Check a running server over HTTP, with the token in AGORA_TOKEN; asks it one small task."""
-    output.run(_smoke(url, as_json), as_json, output.nothing_to_resume)
+    output.run(_smoke(url, as_json), as_json)
 
 
 async def _smoke(url: str, as_json: bool) -> int:

@@ -16,13 +16,13 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Keep database, prompts, configuration, where workspaces stand, and baseline figures."""
-    output.run(_create(note, as_json), as_json, output.nothing_to_resume)
+    output.run(_create(note, as_json), as_json)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Show all snapshots, newest first."""
-    output.run(_list(as_json), as_json, output.nothing_to_resume)
+    output.run(_list(as_json), as_json)
 
 
 @app.command()
@@ -39,9 +39,7 @@ def restore(
         typer.confirm(
             "All that has happened since goes (a snapshot of it is taken). Go on?", abort=True
         )
-    output.run(
-        _restore(snapshot_id, not leave_workspaces, as_json), as_json, output.nothing_to_resume
-    )
+    output.run(_restore(snapshot_id, not leave_workspaces, as_json), as_json)
 
 
 async def _create(note: str, as_json: bool) -> int:

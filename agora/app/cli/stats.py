@@ -12,7 +12,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Show what was done, what it cost, and what waits; each figure from records."""
-    output.run(_stats(formulas, as_json), as_json, output.nothing_to_resume)
+    output.run(_stats(formulas, as_json), as_json)
 
 
 async def _stats(formulas: bool, as_json: bool) -> int:

@@ -20,13 +20,13 @@ HERE = Path(".")
 @app.command("list")
 def list_(workspace: Where = HERE, as_json: AsJson = False) -> None:
     """List the tools that are found in the files."""
-    output.run(_list(workspace, as_json), as_json, output.nothing_to_resume)
+    output.run(_list(workspace, as_json), as_json)
 
 
 @app.command()
 def show(name: Name, workspace: Where = HERE, as_json: AsJson = False) -> None:
     """Show one tool: what it does, what it takes."""
-    output.run(_show(workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_show(workspace, name, as_json), as_json)
 
 
 @app.command()
@@ -46,13 +46,13 @@ def run(
         raise typer.BadParameter(f"--args is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise typer.BadParameter('--args must be an object, such as {"a": 1}')
-    output.run(_run(workspace, name, given, trust, as_json), as_json, output.nothing_to_resume)
+    output.run(_run(workspace, name, given, trust, as_json), as_json)
 
 
 @app.command()
 def stats(as_json: AsJson = False) -> None:
     """Show how often each tool gave the right result."""
-    output.run(_stats(as_json), as_json, output.nothing_to_resume)
+    output.run(_stats(as_json), as_json)
 
 
 @app.command()
@@ -62,7 +62,7 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Find the tools that are nearest in meaning."""
-    output.run(_find(workspace, text, as_json), as_json, output.nothing_to_resume)
+    output.run(_find(workspace, text, as_json), as_json)
 
 
 @app.command()
@@ -72,19 +72,19 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Bring the registry in step with the files and the MCP servers."""
-    output.run(_sync(workspace, dry_run, as_json), as_json, output.nothing_to_resume)
+    output.run(_sync(workspace, dry_run, as_json), as_json)
 
 
 @app.command()
 def delete(name: Name, workspace: Where = HERE, as_json: AsJson = False) -> None:
     """Delete a tool's function, as one commit; `agora tools restore` brings it back."""
-    output.run(_alter("delete", workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_alter("delete", workspace, name, as_json), as_json)
 
 
 @app.command()
 def restore(name: Name, workspace: Where = HERE, as_json: AsJson = False) -> None:
     """Bring a tool back that is gone, as it was last seen."""
-    output.run(_alter("restore", workspace, name, as_json), as_json, output.nothing_to_resume)
+    output.run(_alter("restore", workspace, name, as_json), as_json)
 
 
 async def _find(workspace: Path, text: str, as_json: bool) -> int:

@@ -12,7 +12,7 @@ def upkeep(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Remove expired answers, old events, history of checkpoints; what is needed stays."""
-    output.run(_upkeep(dry_run, as_json), as_json, output.nothing_to_resume)
+    output.run(_upkeep(dry_run, as_json), as_json)
 
 
 async def _upkeep(dry_run: bool, as_json: bool) -> int:

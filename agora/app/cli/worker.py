@@ -22,7 +22,7 @@ def worker(
         from agora.app.supervising import end_with
 
         end_with(parent)
-    output.run(_worker(concurrency, as_json), as_json, output.nothing_to_resume)
+    output.run(_worker(concurrency, as_json), as_json)
 
 
 async def _worker(concurrency: int | None, as_json: bool) -> int:

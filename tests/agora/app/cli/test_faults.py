@@ -12,7 +12,7 @@ def ended(error: Exception, as_json: bool = False) -> int:
         raise error
 
     with pytest.raises(typer.Exit) as ended:
-        output.run(work(), as_json, output.nothing_to_resume)
+        output.run(work(), as_json)
     return int(ended.value.exit_code)
 
 
@@ -38,4 +38,4 @@ def test_a_fault_of_our_own_is_not_hidden() -> None:
         raise KeyError("a bug")
 
     with pytest.raises(KeyError):
-        output.run(work(), False, output.nothing_to_resume)
+        output.run(work(), False)
