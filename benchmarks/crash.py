@@ -154,7 +154,9 @@ async def repairs_of(site: Site) -> None:
             asked = {"assistant_id": "improvement", "command": APPROVE}
             await site.ask(f"/threads/{thread_id}/runs", asked)
             state = await site.ended(thread_id)
-        site.books.repairs[str(root)] = str(state["values"].get("message") or state["is"])
+        errors = [str(one["error"]) for one in state.get("tasks", []) if one.get("error")]
+        said = [state["is"], *errors, str(state["values"].get("message", ""))]
+        site.books.repairs[str(root)] = "; ".join(said)
 
 
 async def measure(
