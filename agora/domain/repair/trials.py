@@ -17,6 +17,7 @@ from agora.domain.repair.workspace import TestCommand
 
 INSIDE = Path(__file__).with_name("trial_inside.py")
 USAGE = 4  # pytest's exit status when it does not understand its arguments
+LATE = "ran past its deadline"  # what is said inside of a test that did
 OVER = 3.0  # seconds a supervisor has for its own work beside the tests
 
 

@@ -309,6 +309,26 @@ class TestProof:
         assert verdict.verdict == "refuse"
         assert verdict.rule in (rule, "tests", "slower")
 
+    @pytest.mark.parametrize("slept_s", [1.5, 2.2])
+    def test_what_a_busier_machine_has_slowed_is_timed_anew_beside_the_old_version(
+        self, sandbox: Sandbox, tree: MakeTree, slept_s: float
+    ) -> None:
+        slow = TESTS.replace("assert", f"import time; time.sleep({slept_s}); assert", 1)
+        place = tree(TOOL, slow)
+        run = run_tests(sandbox, place, command(place), timeout_s=20)
+        quick = run.but(durations=dict.fromkeys(run.durations, 0.01))
+        verdict, _ = gate.prove(sandbox, place, command(place), self.change(*RIGHT), quick)
+        assert verdict.verdict == "accept", verdict.reason
+
+    def test_a_patch_that_makes_tests_slower_is_refused(
+        self, sandbox: Sandbox, tree: MakeTree
+    ) -> None:
+        new = "    import time; time.sleep(1.5)\n    if total >= FREE:"
+        place = tree(TOOL, TESTS)
+        before = run_tests(sandbox, place, command(place), timeout_s=20)
+        verdict, _ = gate.prove(sandbox, place, command(place), self.change(RIGHT[0], new), before)
+        assert (verdict.verdict, verdict.rule) == ("refuse", "slower")
+
     def test_a_test_that_fails_now_and_then_is_not_proved(
         self, sandbox: Sandbox, tree: MakeTree
     ) -> None:
