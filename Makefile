@@ -27,6 +27,7 @@ tested-with:
 	@command -v chromium >/dev/null || scripts/add_packages chromium || true
 	@command -v npm >/dev/null || scripts/add_packages nodejs npm || true
 	@[[ -d .venv/javascript ]] || scripts/add_javascript || true
+	@[[ .venv/finetuning/installed -nt pyproject.toml ]] || scripts/add_finetuning || true
 
 $(BIN)/uv:
 	@scripts/make_venv

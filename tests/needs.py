@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 
-JAVASCRIPT = Path(__file__).parent.parent / ".venv" / "javascript"
+ADDED = Path(__file__).parent.parent / ".venv"
+JAVASCRIPT, FINETUNING = ADDED / "javascript", ADDED / "finetuning"
 PROGRAMS = {
     "bubblewrap": "bwrap",
     "chromium": "chromium",
+    "finetuning": str(FINETUNING / "installed"),
     "git": "git",
     "javascript-sdk": str(JAVASCRIPT / "node_modules/@langchain/langgraph-sdk/package.json"),
     "nodejs": "node",
     "redis-server": "redis-server",
 }
+SCRIPTS = {"finetuning": "scripts/add_finetuning", "javascript-sdk": "scripts/add_javascript"}
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
 
 
@@ -83,6 +86,7 @@ def missing(item: pytest.Item) -> Iterator[str]:
 
 
 def remedy(*packages: str) -> str:
-    if "javascript-sdk" in packages:
-        return "to add it: scripts/add_javascript"
-    return f"to add it: sudo apt-get install {' '.join(packages)}"
+    programs = [one for one in packages if one not in SCRIPTS]
+    steps = [f"sudo apt-get install {' '.join(programs)}"] if programs else []
+    steps += [SCRIPTS[one] for one in packages if one in SCRIPTS]
+    return f"to add it: {' && '.join(steps)}"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import remedy
+
 ROOT = Path(__file__).parent.parent
 pytest_plugins = ["pytester"]
 TESTS = """
@@ -78,6 +80,12 @@ def test_on_a_ci_machine_a_missing_program_fails_the_session(
     outcome.assert_outcomes(passed=1, errors=2)
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
     outcome.stdout.fnmatch_lines(["*needs bubblewrap*sudo apt-get install bubblewrap*"])
+
+
+def test_the_remedy_names_programs_before_scripts() -> None:
+    said = remedy("javascript-sdk", "nodejs", "finetuning")
+    steps = ["sudo apt-get install nodejs", "scripts/add_javascript", "scripts/add_finetuning"]
+    assert said == f"to add it: {' && '.join(steps)}"
 
 
 def test_a_program_that_nobody_knows_how_to_add_is_wrong_use(

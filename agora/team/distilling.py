@@ -1,6 +1,7 @@
 """Distilling: tasks that were done well become a training set for a model of one's own."""
 
 import asyncio
+import io
 import json
 import os
 import uuid
@@ -147,7 +148,8 @@ class Distilling:
         found: list[str] = []
         lines: dict[str, list[Json]] = {name: [] for name in texts}
         for name, text in texts.items():
-            for number, line in enumerate(text.splitlines(), start=1):
+            # Unlike splitlines, which takes some characters within texts for the end of a line.
+            for number, line in enumerate(io.StringIO(text), start=1):
                 read, faults = _checked(line, self.settings.secrets)
                 lines[name] += [read] if not faults else []
                 found += [f"{name}:{number}: {one}" for one in faults]

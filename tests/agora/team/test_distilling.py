@@ -64,6 +64,16 @@ async def test_what_was_altered_or_repeated_is_found(recorded: Team, tmp_path: P
         assert fault in said
 
 
+async def test_an_answer_may_hold_what_some_take_for_the_end_of_a_line(
+    recorded: Team, tmp_path: Path
+) -> None:
+    await evolution_export.measure(recorded, tmp_path / "all", 3)
+    await ask(recorded, "UPDATE works SET answer = E'one\\u2028two\\u0085three' RETURNING 1")
+    await recorded.distilling.export(tmp_path / "all", "default", None, silently)
+    assert "\u2028" in (tmp_path / "all" / "train.jsonl").read_text("utf-8")
+    assert (await recorded.distilling.check(tmp_path / "all", "default"))["is_sound"]
+
+
 async def test_only_teachers_are_learned_from(recorded: Team, tmp_path: Path) -> None:
     await evolution_export.measure(recorded, tmp_path / "all", 3)
     plain = assemble(recorded.settings)  # local models only, and there is none

@@ -1,5 +1,7 @@
 import asyncio
+import json
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,9 @@ import pytest
 from agora import team
 from benchmarks import evolution_export
 from tests.agora.app.cli.conftest import Agora
+from tests.model_server import ModelServer
+from tests.needs import FINETUNING
+from tests.reading import ROOT
 
 
 @pytest.fixture
@@ -55,6 +60,28 @@ def test_a_set_that_was_altered_is_refused(agora: Agora, tmp_path: Path) -> None
         file.write("{\n")
     said = agora("distil", "check", tmp_path / "set")
     assert said.code == 1 and "train.jsonl:" in said.out and "is not JSON" in said.out
+
+
+@pytest.mark.needs("finetuning")
+@pytest.mark.usefixtures("recorded")
+def test_what_the_team_did_well_trains_a_model_that_joins_on_trial(
+    agora: Agora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = agora("distil", "export", tmp_path / "set", "--json").json
+    python, script = FINETUNING / "bin" / "python", ROOT / "scripts" / "finetune.py"
+    given = f"--smoke --steps 30 --rate 0.02 --out {tmp_path / 'tuned'}".split()
+    done = subprocess.run([python, script, tmp_path / "set", *given], stdout=subprocess.PIPE)
+    told = json.loads(done.stdout)
+    assert done.returncode == 0 and told["examples"] == exported["train"] and not told["too_long"]
+    assert told["last_loss"] < told["first_loss"] and (tmp_path / "tuned" / "Modelfile").exists()
+    with ModelServer(models=("qwen3:8b", "mine:1")) as server:  # after `ollama create mine:1`
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        joined = agora("distil", "join", "mine:1", "--beside", "qwen3:8b")
+        assert joined.code == 0 and "mine:1 is on trial" in joined.out
+        asked = agora("ask", "What is 3 + 4?", "--json").json
+    ours = [one for one in asked["bids"] if one["model"] == "mine:1"]
+    assert ours and all("it is on trial" in " ".join(one["reasons"]) for one in ours)
+    assert asked["status"] == "answered" and asked["bids"][0]["model"] == "qwen3:8b"
 
 
 @pytest.mark.parametrize(
