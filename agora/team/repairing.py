@@ -26,7 +26,7 @@ from agora.team.gating import Gating
 from agora.team.meeting import Meeting
 from agora.team.proposing import Proposing
 from agora.team.searching import Searching, target_of
-from agora.team.solving import Solving, reasons
+from agora.team.solving import Solving, attempts, reasons
 from agora.team.testing import Testing, narrowed
 from agora.team.watching import Watching
 from agora.team.workbench import Bench, on_a_copy, opened
@@ -159,7 +159,7 @@ class Repairing:
         return change.id, tried
 
     async def _construct(self, bench: Bench, row: Row, attempt: int, brief: str) -> str | None:
-        evidence, told = row["evidence"], await self.solving.failed(row["id"])
+        evidence, told = row["evidence"], attempts(await self.solving.failed(row["id"]))
         refused = reasons(await self.solving.refused(str(bench.workspace.root)))
         brief = "\n\n".join(filter(None, [brief, *told, *refused]))
         diff, why = await self.constructing.build(bench, evidence["goal"], brief)
@@ -213,7 +213,7 @@ class Repairing:
         if not await self.proposing.has_models():
             return ""
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
-        text = "\n\n".join(await self.solving.failed(opportunity_id))
+        text = "\n\n".join(attempts(await self.solving.failed(opportunity_id)))
         if "before" in row["evidence"]:
             before = TestRun.model_validate(row["evidence"]["before"])
             text = await on_a_copy(bench, lambda tree, _: reports.sources(before, tree))
@@ -235,6 +235,8 @@ class Repairing:
             return str(row["evidence"]["report"])
         if not row["evidence"]["before"]["failures"]:
             return "the tool fails in use, but no test shows it: add a test that does"
+        if failed := await self.solving.failed(opportunity_id):
+            return f"of {tried} candidates the gate refuses the best: {failed[0]['why']}"
         return f"none of {tried} candidates passes all tests"
 
     async def revert(self, opportunity_id: str) -> tuple[str, str]:

@@ -109,11 +109,15 @@ class Solving:
         async with self.database.autocommit() as connection:
             return await solutions.refused(connection, workspace)
 
-    async def failed(self, opportunity_id: str) -> list[str]:
-        """Return what was wrong with earlier changes of an opportunity, a text each."""
+    async def failed(self, opportunity_id: str) -> list[Row]:
+        """Return the newest changes of an opportunity that the gate has refused, and why."""
         async with self.database.autocommit() as connection:
-            rows = await solutions.failed(connection, opportunity_id)
-        return [f"An earlier attempt was refused ({row['why']}):\n{row['diff']}" for row in rows]
+            return await solutions.failed(connection, opportunity_id)
+
+
+def attempts(failed: Sequence[Row]) -> list[str]:
+    """Return what the gate had against earlier patches, a text each."""
+    return [f"An earlier attempt was refused ({row['why']}):\n{row['diff']}" for row in failed]
 
 
 def reasons(refused: Sequence[Row]) -> list[str]:

@@ -59,6 +59,14 @@ async def test_nothing_found_closes_the_opportunity_and_says_how_much_was_tried(
     assert row["status"] == "closed"
 
 
+async def test_where_the_gate_has_refused_what_passes_its_reason_is_told(shop: Workshop) -> None:
+    known = await found(shop)
+    first = await shop.begin("one", state=BLANK | known, id="case")
+    await shop.team.changing.give_up(first["change_id"], "slower: the tests take longer")
+    again = await shop.begin("two", state=known | {"attempts": 3, "tried": 170}, id="more")
+    assert again["message"].endswith("the gate refuses the best: slower: the tests take longer")
+
+
 async def test_a_tool_that_no_test_shows_to_fail_is_not_guessed_at(shop: Workshop) -> None:
     known = await found(shop)
     passing = BEFORE.model_dump() | {"outcomes": {FAILING: "passed"}, "failures": {}}
