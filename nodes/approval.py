@@ -28,7 +28,9 @@ async def approval(
     judge("human_override", said != "approve")
     if said == "edit":
         edited = await changing.edited(change_id)
-        return Command(update={"change_id": edited}, goto="testing")
+        # Another diff: what the tests said of the first one was kept, and does not stand for it.
+        anew: Any = {"change_id": edited, "rebased": state.get("rebased", 0) + 1}
+        return Command(update=anew, goto="testing")
     if said == "approve":
         return Command(goto="deploying")
     return Command(update={"status": "rejected", "message": "rejected"}, goto="__end__")

@@ -84,7 +84,7 @@ class ImprovementState(ImprovementInput, total=False):
     opportunity: Json | None  # detecting
     change_id: str | None  # improving; approval, when a person edits
     attempts: int  # improving: how often it has proposed
-    rebased: int  # deploying: how often the base had moved
+    rebased: int  # how often it is tested anew: deploying, on a moved base; approval, edited
     tried: int  # improving: candidates so far
     brief: str | None  # convening: what the war room ruled, "" where there was none
     commit: str | None  # deploying, monitoring

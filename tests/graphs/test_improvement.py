@@ -17,6 +17,7 @@ from tests.improving import (
     FILES,
     MENDED,
     OTHER_DIFF,
+    WRONG_DIFF,
     Workshop,
     change_in,
     from_approval,
@@ -198,6 +199,17 @@ async def test_an_edited_change_is_tested_and_waits_again(
     assert (await shop.say(APPROVE))["status"] == "fixed"
     assert "count * price" in shop.read() and not shop.litter
     assert (await team.changing.find("change"))["status"] == "rejected"
+
+
+@SANDBOXED
+async def test_what_the_tests_say_of_a_patch_does_not_stand_for_the_one_that_is_written_instead(
+    team: Team, saver: Any, tmp_path: Path
+) -> None:
+    shop = workshop(team, saver, tmp_path)
+    await shop.begin()
+    state = await shop.say({"type": "edit", "diff": WRONG_DIFF})
+    assert state["status"] == "refused" and "tests:" in state["message"]
+    assert shop.is_untouched
 
 
 @pytest.mark.parametrize(
