@@ -54,9 +54,8 @@ WHERE starts_with(subject, %s) AND status = %s ORDER BY created_at
 # What nobody was told of; a cycle that was killed in between tells it later.
 UNTOLD = f"""
 SELECT {FIELDS}, verdict FROM opportunities
-WHERE starts_with(subject, %(under)s) AND NOT evidence ? 'told'
-  AND (status = 'closed' AND verdict = ANY(%(verdicts)s)
-       OR status = 'open' AND kind = ANY(%(kinds)s))
+WHERE starts_with(subject, %s) AND NOT evidence ? 'told'
+  AND status = 'closed' AND verdict = ANY(%s)
 ORDER BY created_at
 """
 FAIL = """
@@ -113,12 +112,9 @@ async def under(connection: Rows, prefix: str, status: str) -> list[Row]:
     return await (await connection.execute(UNDER, [prefix, status])).fetchall()
 
 
-async def untold(
-    connection: Rows, prefix: str, verdicts: Sequence[str], kinds: Sequence[str]
-) -> list[Row]:
-    """Return what nobody was told of: closed with these verdicts, or open and of these kinds."""
-    given = {"under": prefix, "verdicts": list(verdicts), "kinds": list(kinds)}
-    return await (await connection.execute(UNTOLD, given)).fetchall()
+async def untold(connection: Rows, prefix: str, verdicts: Sequence[str]) -> list[Row]:
+    """Return what was closed with these verdicts, and nobody was told of."""
+    return await (await connection.execute(UNTOLD, [prefix, list(verdicts)])).fetchall()
 
 
 async def fail(connection: Rows, row: Row, error: str, most: int) -> None:

@@ -15,6 +15,7 @@ from agora.app.draining import counted
 from agora.app.runs import Runs
 from agora.domain.contracts import Json
 from agora.domain.errors import UsageError
+from agora.team.changing import report_of
 from memory import changes, views
 from memory.database import Row
 from web import diffs, paths
@@ -57,7 +58,7 @@ async def one(request: Request, page: Admitted, change_id: str) -> Response:
         said=said,
         is_open=row["status"] in OPEN and said is None,
         verdict=evidence.get("verdict") or {},
-        report=evidence.get("report") or "",
+        report=report_of(row),
         tests=evidence.get("tests"),
         reasons=evidence.get("reasons") or [],
         lines=diffs.lines(row["diff"]),

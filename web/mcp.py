@@ -15,6 +15,7 @@ from agora.app import runs
 from agora.app.draining import counted
 from agora.app.runs import Runs
 from agora.domain.contracts import AgentTask, Improvement, Json
+from agora.team.changing import report_of
 
 INSTRUCTIONS = (
     "A team of experts that bids for each task. `ask` returns an answer, who gave it and what it "
@@ -87,7 +88,7 @@ async def fix(context: Caller, workspace: str, test: str = "pytest -q") -> Json:
     told |= {"message": state.get("message", ""), "change_id": state.get("change_id")}
     if told["change_id"]:
         row = await team.current().changing.find(told["change_id"])
-        told |= {"diff": row["diff"], "report": row["evidence"].get("report", "")}
+        told |= {"diff": row["diff"], "report": report_of(row)}
     return told
 
 

@@ -21,7 +21,7 @@ PRESETS = {
 }
 TIDIED = ("duplicate_tool", "unused_tool")
 """Kinds that need no search: what becomes of them is proposed at once."""
-REPAIRABLE = ("alarm", "failing_tool", "predicted_fault", *TIDIED)
+REPAIRABLE = ("alarm", "failing_tool", "predicted_fault", "slow_tool", *TIDIED)
 """Kinds of opportunities that a run is begun for; failing tests are another, and cost a look."""
 
 

@@ -5,6 +5,7 @@ over all tools of the file that it altered, by the CUSUM of `agora.domain.sequen
 """
 
 from dataclasses import asdict
+from statistics import median
 from typing import Any
 
 from agora.domain.contracts import Json
@@ -16,6 +17,8 @@ EXPECTED = 0.98
 KEPT_FAILURES = 20
 KEPT_CALLS = 60
 """Outcomes, and latencies of right calls, that trends are read from."""
+JUDGED_CALLS = 10
+"""Right calls of a tool that was to become faster, after which its watch says whether it has."""
 NOTHING: Json = {"tools": {}, "watches": {}}
 
 
@@ -50,7 +53,7 @@ def _is_of(one: Json, event: Json) -> bool:
 def _is_over(watch: Json, event: Json) -> bool:
     """Return whether the window of a watch has passed without an alarm."""
     until = watch.get("until")
-    return bool(until and event["at"] > until and not Cusum(**watch["cusum"]).is_alarm)
+    return bool(until and event["at"] > until and not _is_alarm(watch))
 
 
 def _watch(event: Json) -> Json:
@@ -63,6 +66,8 @@ def _watch(event: Json) -> Json:
         "outcomes": 0,
         "failures": [],
         "until": event.get("until"),  # None: for ever
+        "speed": event.get("speed"),  # the tool that was to become faster than its latency_s
+        "latencies": [],
     }
 
 
@@ -115,7 +120,26 @@ def _watched(watch: Json, event: Json) -> Json:
         "cusum": asdict(cusum),
         "outcomes": watch["outcomes"] + 1,
         "failures": _failures(watch["failures"], event),
+        "latencies": _newest(watch, event),
     }
+
+
+def _newest(watch: Json, event: Json) -> list[float]:
+    """Return how long the newest right calls took of the tool that was to become faster."""
+    known: list[float] = watch.get("latencies", [])
+    is_of_it = (watch.get("speed") or {}).get("tool") == event["tool"]
+    if not is_of_it or not event["is_right"] or event.get("latency_s") is None:
+        return known
+    # As with the sum: what has raised the alarm stays as the evidence of it.
+    return known if is_no_faster(watch) else [*known, event["latency_s"]][-JUDGED_CALLS:]
+
+
+def is_no_faster(watch: Json) -> bool:
+    """Return whether a tool that was to become faster takes as long in use as it did before."""
+    latencies, speed = watch.get("latencies", []), watch.get("speed")
+    if not speed or len(latencies) < JUDGED_CALLS:
+        return False
+    return bool(median(latencies) >= speed["latency_s"])
 
 
 def rate(tool: Json) -> float:
@@ -137,4 +161,8 @@ def _is_in(one: Json, workspace: str, path: str) -> bool:
 def alarms(state: Json) -> list[str]:
     """Return the changes whose watch has raised an alarm."""
     watches = (state or NOTHING)["watches"].items()
-    return [key for key, one in watches if Cusum(**one["cusum"]).is_alarm]
+    return [key for key, one in watches if _is_alarm(one)]
+
+
+def _is_alarm(watch: Json) -> bool:
+    return Cusum(**watch["cusum"]).is_alarm or is_no_faster(watch)

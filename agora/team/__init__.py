@@ -61,6 +61,7 @@ from agora.team.scouting import Scouting
 from agora.team.searching import Searching
 from agora.team.seating import Seating
 from agora.team.solving import Solving
+from agora.team.speeding import Speeding
 from agora.team.stream import Stream
 from agora.team.subjects import Subject, Workspaces
 from agora.team.synthesising import Synthesising
@@ -208,7 +209,16 @@ def assemble(settings: Settings, clock: Clock = system) -> Team:
         mirroring=Mirroring(settings.learning, database, acting),
         solving=solving,
         repairing=_repairing(
-            settings, database, acting, watching, changing, solving, proposing, meeting, clock
+            settings,
+            database,
+            acting,
+            watching,
+            changing,
+            solving,
+            proposing,
+            meeting,
+            tooling,
+            clock,
         ),
         monitoring=Monitoring(settings, database, stream, market, indexing, clock),
         capabilities=Capabilities(settings, database, acting, clock),
@@ -226,10 +236,12 @@ def _repairing(
     solving: Solving,
     proposing: Proposing,
     meeting: Meeting,
+    tooling: Tooling,
     clock: Clock,
 ) -> Repairing:
     constructing = Constructing(database, acting, proposing)
     testing = Testing(settings, acting)
+    speeding = Speeding(settings, acting, watching, changing, solving, proposing, tooling, testing)
     return Repairing(
         settings=settings,
         watching=watching,
@@ -241,7 +253,8 @@ def _repairing(
         testing=testing,
         claiming=Claiming(watching, changing, testing),
         searching=Searching(settings, acting, watching, changing, solving, proposing),
-        gating=Gating(settings, acting, watching, changing, constructing, testing),
+        gating=Gating(settings, acting, watching, changing, constructing, testing, speeding),
+        speeding=speeding,
         clock=clock,
     )
 

@@ -93,7 +93,7 @@ class Changing:
         """Return what a person is shown, in the shape that Studio and Agent Inbox understand."""
         row = await self._await_answer(change_id)
         shown = {name: row[name] for name in ("id", "title", "workspace", "subject", "diff")}
-        action = {"name": APPLY, "args": shown, "description": row["evidence"].get("report", "")}
+        action = {"name": APPLY, "args": shown, "description": report_of(row)}
         config = {"action_name": APPLY, "allowed_decisions": ["approve", "edit", "reject"]}
         return {"action_requests": [action], "review_configs": [config]}
 
@@ -228,7 +228,8 @@ class Changing:
         if row["status"] not in ("approved", "applied"):
             raise RefusedError(f"change {change_id} is {row['status']}, not approved")
         baseline = await self.watching.baseline(row["workspace"], row["subject"])
-        commit = await self.apply(changes.change_of(row), baseline)
+        watched = {"baseline": baseline, "speed": row["evidence"].get("speed")}
+        commit = await self.apply(changes.change_of(row), watched)
         await self._close_opportunity(row, "fixed")
         return commit
 
@@ -249,8 +250,10 @@ class Changing:
             await changes.add_evidence(connection, change_id, {"failed": why})
             await changes.move(connection, change_id, "failed", "proposed", "waiting", "approved")
 
-    async def apply(self, change: Change, baseline: float | None = None) -> str:
+    async def apply(self, change: Change, watched: Json | None = None) -> str:
         """Return the commit that brought the change in, making it if it is not there.
+
+        `watched` says by what its watch judges: baseline, speed.
 
         A patch needs a person's yes to exactly this diff; a revert is the remedy of an alarm.
         Raises BaseMovedError or DirtyWorkspaceError, and then has touched nothing.
@@ -267,7 +270,7 @@ class Changing:
             lambda: subject.finish(change),
             is_inside=subject.is_inside,
         )
-        await self._note(change, result["commit"], baseline)
+        await self._note(change, result["commit"], watched or {"baseline": None})
         return str(result["commit"])
 
     def _refuse_unapproved(self, change: Change, said: Row | None) -> None:
@@ -287,11 +290,11 @@ class Changing:
         )
         return change.but(approved_by=said["by"], decision=decision)
 
-    async def _note(self, change: Change, commit: str, baseline: float | None) -> None:
+    async def _note(self, change: Change, commit: str, watched: Json) -> None:
         """Store the commit, and tell the folds once that what they count has changed."""
         told: Json = {"change": change.id, "workspace": change.workspace, "subject": change.subject}
         told |= {"paths": paths_of(change.diff)} if change.kind == "patch" else {}
-        told |= {"commit": commit, "baseline": baseline} | self.watching.window()
+        told |= {"commit": commit} | watched | self.watching.window()
         kind = "change.reverted" if change.takes_back else "change.applied"
         async with self.database.transaction() as connection:
             if change.takes_back:
@@ -345,6 +348,13 @@ class Changing:
         )
         await self.propose(reverse, None, {})
         return reverse
+
+
+def report_of(row: Row) -> str:
+    """Return why a change was proposed, and how it did beside the old version."""
+    evidence = row["evidence"]
+    told = (evidence.get("trial") or {}).get("told", ())
+    return "\n".join(filter(None, [evidence.get("report"), *told]))
 
 
 def paths_of(diff: str) -> list[str]:

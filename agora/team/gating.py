@@ -15,6 +15,7 @@ from agora.domain.settings import Settings
 from agora.team.acting import Acting
 from agora.team.changing import Changing
 from agora.team.constructing import Constructing
+from agora.team.speeding import Speeding
 from agora.team.testing import SHADOW_S, Testing, narrowed, shadows
 from agora.team.watching import Watching
 from agora.team.workbench import Bench, on_a_copy
@@ -34,6 +35,7 @@ class Gating:
     changing: Changing
     constructing: Constructing
     testing: Testing
+    speeding: Speeding
 
     async def test(self, bench: Bench, row: Row, times: int) -> Verdict:
         """Return the gate's verdict on a change: its text, then its tests before and after.
@@ -45,8 +47,8 @@ class Gating:
             verdict, found = await self.constructing.test(bench, row["diff"], times)
             await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
             return verdict
-        if "pattern" in row["evidence"]:
-            verdict, found = await self._test_shared(bench, row["diff"], times)
+        if {"pattern", "speed"} & set(row["evidence"]):
+            verdict, found = await self._test_equal(bench, row, times)
             await self.changing.add_evidence(change_id, found | {"verdict": verdict.as_json()})
             return verdict
         diff, before = row["diff"], TestRun.model_validate(row["evidence"]["target"])
@@ -83,14 +85,18 @@ class Gating:
             )
         return bench, before
 
-    async def _test_shared(self, bench: Bench, diff: str, times: int) -> tuple[Verdict, Json]:
-        """Return the verdict on what only moves code: all tests stay as they are."""
+    async def _test_equal(self, bench: Bench, row: Row, times: int) -> tuple[Verdict, Json]:
+        """Return the verdict on what must change no result: all tests stay as they are.
+
+        What is to be faster runs its race then, and that compares more than recorded calls.
+        """
+        diff, is_raced = row["diff"], "speed" in row["evidence"]
         verdict = await on_a_copy(bench, lambda tree, _: gate.judge(tree, diff))
         if verdict.verdict == "refuse":
             return verdict, {}
 
         root, paths = str(bench.workspace.root), [one.path for one in parse(diff)]
-        replays = await self.watching.replays(root, *paths)
+        replays = [] if is_raced else await self.watching.replays(root, *paths)
 
         def do(tree: Path, cancel: Event) -> ActOutcome:
             timeout_s = self.settings.sandbox.test_timeout_s
@@ -112,8 +118,11 @@ class Gating:
 
         act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
         said = await self.acting.perform(act, lambda: on_a_copy(bench, do))
-        proved = Verdict.model_validate(said["verdict"])
-        return (proved if proved.verdict == "refuse" else verdict), {"tests": said["tests"]}
+        proved, found = Verdict.model_validate(said["verdict"]), {"tests": said["tests"]}
+        if proved.verdict != "refuse" and is_raced:
+            proved, ran = await self.speeding.test(bench, row, times)
+            found |= ran
+        return (proved if proved.verdict == "refuse" else verdict), found
 
 
 async def _prove(bench: Bench, diff: str, before: TestRun, replays: Sequence[Replay]) -> ActOutcome:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from agora.domain import detection, loops
+from agora.domain import detection, loops, tool_records
 from agora.domain.alerts import Severity
 from agora.domain.contracts import Improvement, Json
 from agora.domain.errors import UsageError
@@ -165,19 +165,15 @@ class Looping:
             await table.end(connection, row["id"], seconds)
 
     async def report(self, row: Row) -> int:
-        """Tell a person of all that could not be mended, was taken back, or is only to be known.
+        """Tell a person of all that could not be mended, or was taken back.
 
         Return how many that were. Who is killed in between tells it again, and it counts as one.
         """
-        unmended = [kind for kind in detection.FAMILY if kind not in REPAIRABLE]
         async with self.database.transaction() as connection:
-            left = await opportunities.untold(
-                connection, f"{row['workspace']}:", REPORTED, unmended
-            )
+            left = await opportunities.untold(connection, f"{row['workspace']}:", REPORTED)
         for one in left:
-            verdict = one["verdict"] if one["status"] == "closed" else None
-            kind, severity = verdict or one["kind"], _severity(verdict)
-            await self.alerting.alert(kind, one["subject"], _told(one, verdict), severity)
+            severity: Severity = "critical" if one["verdict"] == "reverted" else "warning"
+            await self.alerting.alert(one["verdict"], one["subject"], _told(one), severity)
             await self.watching.add_evidence(one["id"], {"told": self.clock().isoformat()})
         return len(left)
 
@@ -201,19 +197,16 @@ def threads_of(loop_id: str) -> str:
     return f"loop-{loop_id}-"
 
 
-def _severity(verdict: str | None) -> Severity:
-    return "critical" if verdict == "reverted" else "warning" if verdict else "notice"
-
-
-def _told(row: Row, verdict: str | None) -> str:
+def _told(row: Row) -> str:
     evidence, what = row["evidence"], row["subject"].rpartition(":")[2] or "the tests"
+    verdict = str(row["verdict"])
     if verdict == "reverted":
-        return f"change {evidence['change']} has made its tool worse and was taken back"
+        how = "no faster" if tool_records.is_no_faster(evidence["watch"]) else "worse"
+        return f"change {evidence['change']} has made its tool {how} and was taken back"
     if verdict == "failed":
         return f"{what}: the repair itself has failed: {evidence.get('error', '')}"
     signs = (", ".join(evidence.get("signs", ())) or row["kind"]).replace("_", " ")
     seen = [evidence[name] for name in ("fault", "report") if evidence.get(name)]
-    if verdict is None:
-        return "\n".join([f"{what}: {signs}", *seen])
-    how = verdict.replace("_", " ")
-    return "\n".join([f"{what} could not be repaired ({how}; {signs})", *seen])
+    wanted = "made faster" if row["kind"] == "slow_tool" else "repaired"
+    why = verdict.replace("_", " ")
+    return "\n".join([f"{what} could not be {wanted} ({why}; {signs})", *seen])

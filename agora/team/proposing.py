@@ -64,11 +64,14 @@ class Proposing:
         return AgentTask(id=case.get().id, text=clean, domain=DOMAIN, labels=labels)
 
     async def offered(
-        self, order: Improvement, report: str, sources: str, brief: str
+        self, order: Improvement, report: str, sources: str, brief: str, asks: str = "repair"
     ) -> list["Offered"]:
-        """Return what the best bidders propose; nothing where there is no model."""
+        """Return what the best bidders propose; nothing where there is no model.
+
+        `asks` names the prompt.
+        """
         words = {"report": report, "sources": sources, "brief": brief or "none"}
-        task = self.task(order, prompts.load("repair").render(**words))
+        task = self.task(order, prompts.load(asks).render(**words))
         wanted = (await self.bids(task))[: self.settings.repair.proposers]
         heard = await asyncio.gather(
             *(self.ask(task, bid, Rewrites, number) for number, bid in enumerate(wanted))

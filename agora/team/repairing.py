@@ -27,6 +27,7 @@ from agora.team.meeting import Meeting
 from agora.team.proposing import Proposing
 from agora.team.searching import Searching, target_of
 from agora.team.solving import Solving, attempts, reasons
+from agora.team.speeding import Speeding, none_of
 from agora.team.testing import Testing, narrowed
 from agora.team.watching import Watching
 from agora.team.workbench import Bench, on_a_copy, opened
@@ -52,6 +53,7 @@ class Repairing:
     claiming: Claiming
     searching: Searching
     gating: Gating
+    speeding: Speeding
     clock: Clock
 
     async def open(self, order: Improvement) -> Bench:
@@ -92,6 +94,8 @@ class Repairing:
         evidence: Json = row["evidence"]
         if row["kind"] in TIDIED:
             return await self._tidied(bench, row)
+        if row["kind"] == "slow_tool":
+            return await self.speeding.report(bench, row)
         if "pattern" in evidence:
             return str(evidence["report"])
         if goal := evidence.get("goal"):
@@ -145,6 +149,8 @@ class Repairing:
         """
         bench, row = await self.open(order), await self.watching.find(opportunity_id)
         evidence: Json = row["evidence"]
+        if row["kind"] == "slow_tool":
+            return await self._speed_up(bench, row, tell) if not attempt else (None, 0)
         if "goal" in evidence:
             return await self._construct(bench, row, attempt, brief), 0
         if "pattern" in evidence:
@@ -185,6 +191,16 @@ class Repairing:
         await self.changing.propose(change, row["id"], row["evidence"])
         return change.id
 
+    async def _speed_up(self, bench: Bench, row: Row, tell: Tell) -> tuple[str | None, int]:
+        """Propose the version of a slow tool that has won its race; None where there is none."""
+        best, proof, tried = await self.speeding.find(bench, row, tell)
+        if best is None:
+            return None, tried
+        title = f"Speed up {row['evidence']['tool'].rpartition('.')[2]}: {best.what}"
+        change = self._titled(bench, 0, row["evidence"]["path"], best.diff, title)
+        await self.changing.propose(change, row["id"], proof)
+        return change.id, tried
+
     def _titled(self, bench: Bench, attempt: int, subject: str, diff: str, title: str) -> Change:
         return Change(
             id=f"{case.get().id}-{attempt}",
@@ -199,7 +215,7 @@ class Repairing:
     async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:
         """Return whether a further attempt would look for anything else."""
         row = await self.watching.find(opportunity_id)
-        if "pattern" in row["evidence"]:
+        if "pattern" in row["evidence"] or row["kind"] == "slow_tool":
             return False
         if "goal" in row["evidence"]:
             return attempt < EXPERTS_TRY and await self.proposing.has_models()
@@ -228,6 +244,14 @@ class Repairing:
         row = await self.watching.find(opportunity_id)
         await self.watching.close(opportunity_id, "not_found")
         await self.solving.review()
+        failed = await self.solving.failed(opportunity_id)
+        best = f"of {tried} candidates the gate refuses the best: "
+        refused = best + failed[0]["why"] if failed else ""
+        if row["kind"] == "slow_tool":
+            why = str(row["evidence"].get("cannot") or refused or none_of(tried))
+            report = "\n".join(dict.fromkeys([*row["evidence"]["report"].splitlines(), why]))
+            await self.watching.add_evidence(opportunity_id, {"report": report})
+            return why
         if "goal" in row["evidence"]:
             has_models = await self.proposing.has_models()
             return "nobody has built what the gate accepts" if has_models else NO_MODEL
@@ -235,9 +259,7 @@ class Repairing:
             return str(row["evidence"]["report"])
         if not row["evidence"]["before"]["failures"]:
             return "the tool fails in use, but no test shows it: add a test that does"
-        if failed := await self.solving.failed(opportunity_id):
-            return f"of {tried} candidates the gate refuses the best: {failed[0]['why']}"
-        return f"none of {tried} candidates passes all tests"
+        return refused or f"none of {tried} candidates passes all tests"
 
     async def revert(self, opportunity_id: str) -> tuple[str, str]:
         """Take back the change of an alarm; return its id and the commit that did it."""

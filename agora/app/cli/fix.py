@@ -21,6 +21,9 @@ def fix(
     shared: Annotated[
         bool, typer.Option("--shared", help="Share a function that three files repeat.")
     ] = False,
+    faster: Annotated[
+        bool, typer.Option("--faster", help="Speed up a tool whose calls were slow.")
+    ] = False,
     private: Annotated[
         bool, typer.Option("--private", help="Show its sources to no model in a cloud.")
     ] = False,
@@ -34,7 +37,7 @@ def fix(
     order: output.Json = {
         "workspace": str(workspace.absolute()),
         "test": test,
-        "kinds": ["pattern" if shared else "failing_tests"],
+        "kinds": ["pattern" if shared else "slow_tool" if faster else "failing_tests"],
         "timeout_s": timeout,
         "trust_workspace": trust,
         "goal": goal,
@@ -56,7 +59,7 @@ async def _fix(order: output.Json, yes: bool, as_json: bool) -> int:
     async with runs.opened() as running:
         waiting = (
             None
-            if order["goal"] or "pattern" in order["kinds"]
+            if order["goal"] or order["kinds"] != ["failing_tests"]
             else await _waiting(str(order["workspace"]))
         )
         state = waiting or await _cycle(running, order)

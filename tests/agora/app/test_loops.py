@@ -60,11 +60,15 @@ class Keeper:
         self.now += timedelta(**passed)
         return await cycle(self.runs, self.loop_id)
 
-    async def use(self, *outcomes: bool, tool: str = "total") -> None:
-        place = {"workspace": str(self.root), "path": "prices.py", "tool": f"prices.{tool}"}
+    async def use(
+        self, *outcomes: bool, tool: str = "total", latency_s: float | None = None
+    ) -> None:
+        call: Json = {"workspace": str(self.root), "path": "prices.py", "tool": f"prices.{tool}"}
+        call |= {"arguments": {"price": 1, "count": 0}, "latency_s": latency_s}
         for right in outcomes:
-            told = {"is_right": right, "arguments": {"price": 1, "count": 0}, "error": None}
-            await self.team.watching.judge(place | told, "use")
+            told = {"is_right": right, "error": None}
+            good = call | {"result": 0} if latency_s else None
+            await self.team.watching.judge(call | told, "use", good=good)
 
     async def say(self, change_id: str, word: str) -> Json:
         row = await self.team.changing.find(change_id)
@@ -147,6 +151,23 @@ async def test_what_cannot_be_repaired_is_told_once_and_tried_again_when_a_test_
     commit(keeper.root, "show it")
     (run,) = (await keeper.cycle(minutes=5))["runs"]
     assert run["status"] == "waiting" and run["opportunity"]["kind"] == "failing_tool"
+
+
+@SANDBOXED
+async def test_a_slow_tool_that_nothing_makes_faster_is_told_once_and_not_tried_again(
+    keep: Keep,
+) -> None:
+    keeper = await keep(GREEN)
+    await keeper.begin()
+    await keeper.use(*[True] * 10, latency_s=3.0)
+    (run,) = (await keeper.cycle())["runs"]
+    assert run["status"] == "not_found" and run["opportunity"]["kind"] == "slow_tool"
+    await keeper.use(True, latency_s=3.0)
+    for _ in range(2):
+        assert (await keeper.cycle(minutes=5))["runs"] == []
+    (alert,) = await ask(keeper.team, "SELECT kind, text FROM alerts")
+    assert alert["kind"] == "not_found" and "could not be made faster" in alert["text"]
+    assert "3 s in the median" in alert["text"] and "1.5 times as fast" in alert["text"]
 
 
 @SANDBOXED

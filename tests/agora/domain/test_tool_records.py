@@ -6,6 +6,7 @@ from agora.domain.tool_records import (
     KEPT_FAILURES,
     alarms,
     baseline,
+    is_no_faster,
     rate,
     step,
     subject_of,
@@ -107,3 +108,19 @@ def test_the_given_state_stays_as_it_was() -> None:
     before = folded(changed(), *outcomes(1, 1))
     copy = step(before, judged(True))
     assert before["tools"][SUBJECT]["executions"] == 2 and copy is not before
+
+
+def test_a_change_that_makes_no_call_shorter_raises_an_alarm_after_ten_of_them() -> None:
+    speed = {"tool": PLACE["tool"], "latency_s": 2.0}
+    begun = changed(speed=speed, at="2026-01-01T00:00", until="2026-01-02T00:00")
+
+    def calls(count: int, seconds: float, **more: Any) -> list[Json]:
+        return [judged(True, latency_s=seconds, at="2026-01-01T01:00", **more)] * count
+
+    assert alarms(folded(begun, *calls(9, 2.1))) == [], "too few to say"
+    assert alarms(folded(begun, *calls(10, 1.0))) == [], "it is faster"
+    assert alarms(folded(begun, *calls(10, 2.1, tool="calc.sub"))) == [], "another tool"
+    assert alarms(folded(changed(), *calls(10, 2.1))) == [], "none that was to become faster"
+    slow = folded(begun, *calls(10, 2.1))
+    assert alarms(slow) == ["c1"] and is_no_faster(slow["watches"]["c1"])
+    assert alarms(folded(begun, *calls(10, 2.1), *calls(10, 0.1))) == ["c1"], "it stays"
