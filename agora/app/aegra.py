@@ -1,7 +1,8 @@
 """Aegra, as Agora runs it: the LangGraph protocol on our PostgreSQL.
 
 What it lacks is added here and in `web.waiting`: it asks for no durability, two servers may not
-prepare one database at once, and a server that stops tells callers that their runs are over.
+prepare one database at once, a server that stops tells callers that their runs are over, and what
+nobody has read of a run's stream is kept in memory for ever.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ CONNECTIONS = 10
 """How many Aegra's checkpoints and events have; its own rows have `ROWS_CONNECTIONS` more."""
 ROWS_CONNECTIONS = 5
 LOOK_S = 0.5
+READ_S = 60.0
+"""How long after its end the stream of a run is kept, for who has asked and begins to read."""
 LOCK = "SELECT pg_try_advisory_lock(2029)"
 DURABILITY = {"__pregel_durability": "sync"}  # how LangGraph itself hands it to subgraphs
 
@@ -65,6 +68,7 @@ def application() -> FastAPI:
     _log_to_stderr()
     _make_durable()
     _follow_elsewhere()
+    drop_streams()
     app: FastAPI = aegra_api.main.app
     app.router.routes[:0] = waiting.router.routes
     return app
@@ -103,6 +107,24 @@ def _follow_elsewhere() -> None:
             yield "values", await _end(named["graph"], named["config"])
 
     runs.stream_graph_events = followed
+
+
+def drop_streams() -> None:
+    """Drop what a run has streamed some time after its end; its events stay in the database."""
+    from aegra_api.services.broker import broker_manager
+    from aegra_api.services.streaming_service import streaming_service
+
+    plain = streaming_service.cleanup_run
+
+    def drop(run_id: str) -> None:
+        broker_manager.remove_broker(run_id)
+        streaming_service.event_counters.pop(run_id, None)
+
+    async def ended(run_id: str) -> None:
+        await plain(run_id)
+        asyncio.get_running_loop().call_later(READ_S, drop, run_id)
+
+    streaming_service.cleanup_run = ended
 
 
 async def _end(graph: Any, config: Any) -> Json:
