@@ -18,20 +18,21 @@ import numpy.typing as npt
 from agora.domain.contracts import Contract, Json
 from agora.domain.repair.edits import Attempt
 
-SHAPE = ("cost", "distrust", "same_place", "breadth", "same_line", "same_context")
-"""What is weighed of every candidate; the other weights are those of operators and contexts."""
+SHAPE = ("cost", "same_line", "same_context")
+"""What is weighed of every candidate: what it costs, and how many of its line and of its context
+stand before it. The other weights are those of operators; twenty fixes teach no more than that.
+"""
 FIRST = {"cost": -3.0}  # before anything was learnt, the cost alone counts
 KEPT = 400  # candidates of one search that are remembered, beside those that passed
 STEPS, RATE = 60, 0.1
-AT = "at "  # before the kind of node that an edit changes
 Matrix = npt.NDArray[np.float64]
 
 
 class Manner(Contract):
     """How the library learns and dares; it is improved by the same proof as all else."""
 
-    shape: float = 2.0  # precision of the prior of SHAPE: how much it takes to be unlearnt
-    kind: float = 10.0  # the same of operators and contexts
+    shape: float = 0.25  # precision of the prior of SHAPE: how much it takes to be unlearnt
+    kind: float = 10.0  # the same of operators
     boldness: float = 0.25  # of a standard deviation: how far a sample strays
 
 
@@ -72,47 +73,33 @@ class Instinct:
         return 1 + next(place for place, i in enumerate(order) if int(i) in passed)
 
     def _scores(self, table: Json, seed: int) -> Matrix:
-        sampled = self._sampled(sorted(set(_kinds(table))), seed)
+        sampled = self._sampled(sorted(set(table["operators"])), seed)
         shape = np.array([self.weights.get(one, 0.0) for one in SHAPE])
-        pairs = zip(table["operators"], table["contexts"], strict=True)
-        drawn = np.array([sampled[operator] + sampled[context] for operator, context in pairs])
+        drawn = np.array([sampled[operator] for operator in table["operators"]])
         scores: Matrix = np.array(table["rows"]) @ shape + drawn
         return scores
 
-    def _sampled(self, kinds: Sequence[str], seed: int) -> dict[str, float]:
-        """Draw the weights of operators; contexts are so many that their means are taken."""
+    def _sampled(self, operators: Sequence[str], seed: int) -> dict[str, float]:
         chance = np.random.default_rng(seed)
         return {
-            kind: self.weights.get(kind, 0.0)
-            + (not kind.startswith(AT))
-            * self.boldness
-            * self.spread.get(kind, self.doubt)
-            * float(chance.standard_normal())
-            for kind in kinds
+            one: self.weights.get(one, 0.0)
+            + self.boldness * self.spread.get(one, self.doubt) * float(chance.standard_normal())
+            for one in operators
         }
 
 
 def described(attempts: Sequence[Attempt]) -> Json:
     """Return how candidates look, in the order of their cost: a row of SHAPE for each."""
-    breadth = Counter(attempt.operator for attempt in attempts)
-    places, lines, contexts = Counter[object](), Counter[object](), Counter[object]()
+    lines, contexts = Counter[object](), Counter[object]()
     rows = []
     for attempt in attempts:
         first = attempt.edits[0]
-        place = (first.path, *first.parts[0][:2])
         line, context = (first.path, first.line), (attempt.operator, attempt.context)
-        distrust = attempt.cost - sum(edit.cost for edit in attempt.edits)
-        seen = (min(places[place], 6), breadth[attempt.operator] - 1, lines[line])
-        counted = [math.log1p(one) for one in (*seen, contexts[context])]
-        rows.append([round(one, 3) for one in (attempt.cost, distrust, *counted)])
-        places[place] += 1
+        seen = [math.log1p(one) for one in (lines[line], contexts[context])]
+        rows.append([round(one, 3) for one in (attempt.cost, *seen)])
         lines[line] += 1
         contexts[context] += 1
-    return {
-        "rows": rows,
-        "operators": [attempt.operator for attempt in attempts],
-        "contexts": [AT + attempt.context.partition(" in ")[0] for attempt in attempts],
-    }
+    return {"rows": rows, "operators": [attempt.operator for attempt in attempts]}
 
 
 def remembered(attempts: Sequence[Attempt], passed: Sequence[Attempt]) -> Json:
@@ -134,7 +121,7 @@ def learnt(searches: Sequence[Json], manner: Manner | None = None) -> Instinct:
     usable = [one for one in searches if one["passed"]]
     if not usable:
         return Instinct()
-    names = [*SHAPE, *sorted({kind for one in usable for kind in _kinds(one)})]
+    names = [*SHAPE, *sorted({kind for one in usable for kind in one["operators"]})]
     tables = [_matrix(one, names) for one in usable]
     prior = np.array([FIRST.get(name, 0.0) for name in names])
     faith = np.array([manner.shape if name in SHAPE else manner.kind for name in names])
@@ -146,16 +133,11 @@ def learnt(searches: Sequence[Json], manner: Manner | None = None) -> Instinct:
     return Instinct(weights_of, spread_of, manner.boldness, round(1 / math.sqrt(manner.kind), 4))
 
 
-def _kinds(table: Json) -> list[str]:
-    return [*table["operators"], *table["contexts"]]
-
-
 def _matrix(table: Json, names: Sequence[str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
     column = {name: i for i, name in enumerate(names)}
     found = np.zeros((len(table["rows"]), len(names)))
     found[:, : len(SHAPE)] = table["rows"]
-    for kinds in (table["operators"], table["contexts"]):
-        found[np.arange(len(kinds)), [column[kind] for kind in kinds]] = 1.0
+    found[np.arange(len(found)), [column[kind] for kind in table["operators"]]] = 1.0
     passed = np.zeros(len(found), dtype=bool)
     passed[table["passed"]] = True
     return found, passed

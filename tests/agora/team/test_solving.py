@@ -1,11 +1,15 @@
 from typing import Any
 
+from yoyo import get_backend, read_migrations
+
 from agora.domain.contracts import Change, Json, Opportunity
 from agora.domain.repair.solutions import RIVALS, Instinct
 from agora.team import Team
 from agora.team.acting import standing_alone
+from memory.database import migrate
 from tests.agora.domain.repair.test_solutions import lesson
 from tests.conftest import ask
+from tests.reading import ROOT
 
 
 async def applied(team: Team, number: int, kind: str = "variable", status: str = "applied") -> str:
@@ -44,6 +48,24 @@ async def test_what_was_taken_back_teaches_nothing(team: Team) -> None:
     await team.solving.learn(change)
     await ask(team, "UPDATE changes SET status = 'reverted' WHERE id = %s RETURNING id", change)
     assert await team.solving.instinct() == Instinct() and await team.solving.listed() == []
+
+
+async def test_what_an_earlier_version_has_kept_teaches_as_before(team: Team, url: str) -> None:
+    await team.solving.learn(await applied(team, 1))
+    waiting = await applied(team, 2)
+    query = (
+        "SELECT lesson FROM solutions UNION ALL"
+        " SELECT evidence #> '{solution,lesson}' FROM changes ORDER BY 1"
+    )
+    kept = await ask(team, query)
+    with get_backend(url.replace("postgresql://", "postgresql+psycopg://")) as backend:
+        found = read_migrations(str(ROOT / "memory" / "migrations"))
+        backend.rollback_migrations(found.filter(lambda one: one.id == "0022.lessons"))
+    for row in await ask(team, query):
+        assert {len(one) for one in row["lesson"]["rows"]} == {6} and row["lesson"]["contexts"]
+    migrate(url)
+    assert len(kept) == 3 and await ask(team, query) == kept
+    await team.solving.learn(waiting)
 
 
 async def improver(team: Team) -> list[Any]:

@@ -6,7 +6,8 @@ KINDS = ("operator", "constant", "variable")
 
 
 def attempt(kind: str, place: int, cost: float) -> Attempt:
-    edit = Edit("tool.py", place + 1, ((place, place + 1, "x"),), kind, f"change {place}", cost)
+    parts = ((place, place + 1, "x"),)
+    edit = Edit("tool.py", place // 2 + 1, parts, kind, f"change {place}", cost)
     return Attempt((edit,), cost, f"{kind.title()} in Return")
 
 
@@ -39,6 +40,12 @@ def test_what_has_mended_before_is_tried_sooner() -> None:
     library = learnt([lesson("variable")] * 12)
     assert place_of("variable", library.ordered(pool(), 0)) < place_of("variable", pool())
     assert library.weights["variable"] > 0 > library.weights["operator"]
+
+
+def test_of_a_context_that_failed_the_next_comes_later_where_fixes_were_often_elsewhere() -> None:
+    library = learnt([lesson(kind) for kind in KINDS] * 4)
+    assert {one.operator for one in pool()[:3]} == {"operator"}
+    assert {one.operator for one in library.ordered(pool(), 0)[:3]} == set(KINDS)
 
 
 def test_the_same_seed_gives_the_same_order_and_nothing_is_lost() -> None:
