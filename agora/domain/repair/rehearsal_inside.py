@@ -73,6 +73,12 @@ def place_of(file: str) -> str:
     return os.path.relpath(os.path.realpath(file), os.path.realpath(os.getcwd()))
 
 
+def is_own(file: str) -> bool:
+    """Return whether a file is the tree's, and of no environment that lies in it."""
+    place = place_of(file)
+    return not place.startswith("..") and "site-packages" not in place
+
+
 class Module:
     """A loaded module of the tree, whose code candidates replace in place."""
 
@@ -165,10 +171,9 @@ def walk(code: CodeType) -> Iterator[tuple[str, tuple[str, int]]]:
 
 def tree_modules() -> Iterator[ModuleType]:
     """Yield the modules that were loaded from the tree."""
-    here = os.path.realpath(os.getcwd()) + os.sep
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(module, ModuleType) and file and os.path.realpath(file).startswith(here):
+        if isinstance(module, ModuleType) and file and is_own(file):
             yield module
 
 
@@ -186,9 +191,8 @@ class Tracer:
         """Follow frames of the tree only."""
         file = frame.f_code.co_filename
         if file not in self.known:
-            place = place_of(file)
-            inside = file[:1] == "/" and not place.startswith("..") and "site-packages" not in place
-            self.known[file] = self.lines.setdefault(place, set()) if inside else None
+            inside = file[:1] == "/" and is_own(file)
+            self.known[file] = self.lines.setdefault(place_of(file), set()) if inside else None
         lines = self.known[file]
         if lines is None:
             return None

@@ -1,10 +1,13 @@
 import subprocess
 import threading
 import time
+import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agora.domain.repair.interpreters import OWN, Interpreter
 from agora.domain.repair.sandbox import Sandbox
 from agora.domain.repair.search import Search, search
 from agora.domain.repair.trials import TestRun, run_tests
@@ -149,6 +152,25 @@ def test_only_what_failing_tests_run_is_changed(sandbox: Sandbox, tree: MakeTree
     )
     assert {one.path for one in repaired(sandbox, place).survivors} <= {"other.py", "tool.py"}
     assert (place / "other.py").read_text() == "def double(n):\n    return n * 3\n"
+
+
+def test_what_an_environment_in_the_workspace_holds_is_no_source_of_it(
+    sandbox: Sandbox, tree: MakeTree, tmp_path: Path
+) -> None:
+    place = tree(
+        "from installed import double\ndef twice(n):\n    return double(n) + 1\n",
+        "from tool import twice\ndef test_it():\n    assert twice(3) == 6\n",
+    )
+    root = tmp_path / "workspace"
+    venv.create(root / ".venv", symlinks=True)
+    python = Interpreter(root / ".venv" / "bin" / "python")
+    (site,) = python.sites[:1]
+    (site / "ours.pth").write_text("\n".join(map(str, OWN.sites)))
+    (site / "installed.py").write_text("def double(n):\n    return n * 2\n")
+    run = replace(command(place), root=root, interpreter=python)
+    before = run_tests(sandbox, place, run, timeout_s=20, each_s=1)
+    found = search(sandbox, place, run, before, timeout_s=60, candidates=5000)
+    assert {one.path for one in found.survivors} == {"tool.py"}
 
 
 def test_parametrised_and_unittest_tests_count(sandbox: Sandbox, tree: MakeTree) -> None:
