@@ -33,8 +33,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def add(folder: Path, program: str) -> None:
-    (folder / program).touch(0o755)
+def add(folder: Path, program: str, script: str = "#!/bin/sh\n") -> None:
+    (folder / program).write_text(script)
+    (folder / program).chmod(0o755)
 
 
 def run(
@@ -70,6 +71,15 @@ def test_where_all_programs_are_there_nothing_is_left_out(
     outcome = run(pytester)
     outcome.assert_outcomes(passed=3)
     outcome.stdout.no_fnmatch_line("*left out*")
+
+
+def test_a_sandbox_that_the_machine_forbids_is_as_good_as_missing(
+    pytester: pytest.Pytester, programs: Path
+) -> None:
+    add(programs, "bwrap", "#!/bin/sh\nexit 1\n")
+    outcome = run(pytester)
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["*left out: bubblewrap*", "*::test_of_the_sandbox"])
 
 
 def test_on_a_ci_machine_a_missing_program_fails_the_session(

@@ -17,7 +17,7 @@ from agora.app.runs import Runs, fresh_thread, opened
 from agora.app.takeover import abandoned, has_failed, take_over
 from agora.domain import commits
 from agora.domain.contracts import Improvement, Json
-from agora.domain.errors import AgoraError, ClaimHeldError
+from agora.domain.errors import AgoraError, ClaimHeldError, OverdueTestsError
 from agora.domain.loops import REPAIRABLE
 from agora.team.changing import EXPIRY
 from agora.team.looping import threads_of
@@ -127,6 +127,9 @@ async def _look(runs: Runs, row: Row, order: Improvement) -> list[Json]:
         state = await _run(runs, row, order)
     except ClaimHeldError:
         return []
+    except OverdueTestsError:
+        await looping.looked(row, head)  # they would take as long in each cycle
+        raise
     await looping.looked(row, head)
     if state["status"] == "nothing_to_repair":  # then there is time for what tools have in common
         state = await _run(runs, row, order.but(kinds=("pattern",)))

@@ -109,3 +109,7 @@ class SandboxMissingError(UsageError):
 
 class SandboxFailedError(AgoraError):
     """The sandbox itself did not work: no verdict, neither a pass nor a failure."""
+
+
+class OverdueTestsError(SandboxFailedError):
+    """The tests take longer than they may: of these files there will be no verdict."""

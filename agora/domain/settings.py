@@ -182,6 +182,7 @@ class RepairSettings(_Section):
     valuable: float = Field(ge=0)
     replays: int = Field(ge=0)
     probes: int = Field(ge=0)
+    probe_s: float = Field(gt=0)
     archive_days: float = Field(gt=0)
     test_files: int = Field(ge=1)
 

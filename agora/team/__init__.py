@@ -252,7 +252,7 @@ def _repairing(
         constructing=constructing,
         testing=testing,
         claiming=Claiming(watching, changing, testing),
-        searching=Searching(settings, acting, watching, changing, solving, proposing),
+        searching=Searching(settings, acting, watching, changing, solving, proposing, testing),
         gating=Gating(settings, acting, watching, changing, constructing, testing, speeding),
         speeding=speeding,
         clock=clock,

@@ -8,7 +8,6 @@ from threading import Event
 from agora.domain.contracts import Act, ActOutcome, Json, Replay, Verdict
 from agora.domain.repair import gate
 from agora.domain.repair.patches import parse
-from agora.domain.repair.reach import LEAST
 from agora.domain.repair.shadows import Shadow
 from agora.domain.repair.trials import NoTestsError, TestRun, run_tests
 from agora.domain.settings import Settings
@@ -16,7 +15,7 @@ from agora.team.acting import Acting
 from agora.team.changing import Changing
 from agora.team.constructing import Constructing
 from agora.team.speeding import Speeding
-from agora.team.testing import SHADOW_S, Testing, narrowed, shadows
+from agora.team.testing import Testing, narrowed, shadows
 from agora.team.watching import Watching
 from agora.team.workbench import Bench, on_a_copy
 from memory.database import Row
@@ -57,7 +56,10 @@ class Gating:
             bench, before = await self._widened(bench, row, before, times)
             act = Act(kind="run_tests", subject=str(bench.workspace.root), ordinal=times)
             replays = await self.watching.replays(str(bench.workspace.root), row["subject"])
-            result = await self.acting.perform(act, lambda: _prove(bench, diff, before, replays))
+            limit_s = self.settings.sandbox.test_timeout_s
+            result = await self.acting.perform(
+                act, lambda: _prove(bench, diff, before, replays, limit_s)
+            )
             proved = Verdict.model_validate(result["verdict"])
             verdict = proved if proved.verdict == "refuse" else verdict
             found = {"tests": result["report"], "trial": result["trial"]}
@@ -71,19 +73,10 @@ class Gating:
         """Let the tests next to what is patched count, too, where not all tests are run."""
         if "tests_near" not in row["evidence"]:
             return bench, before
-        chosen, wanted = row["evidence"]["tests_near"], [row["subject"]]
-        near = (await self.testing.near(bench.on_all, wanted, LEAST)).get("tests_near", chosen)
-        more = [path for path in near["files"] if path not in chosen["files"]]
-        files = [*chosen["files"], *more]
-        bench = bench.on(files)
-        await self.changing.add_evidence(row["id"], {"tests_near": chosen | {"files": files}})
-        if more:
-            ran = await self.testing.run(bench.on(more), MORE + times)
-            passing = {name: ran.outcomes[name] for name in (*ran.passing, *ran.ids("skipped"))}
-            before = before.but(
-                outcomes=before.outcomes | passing, durations=before.durations | ran.durations
-            )
-        return bench, before
+        chosen, ordinal = row["evidence"]["tests_near"], MORE + times
+        wider, before = await self.testing.widened(bench, chosen, row["subject"], before, ordinal)
+        await self.changing.add_evidence(row["id"], {"tests_near": wider})
+        return bench.on(wider["files"]), before
 
     async def _test_equal(self, bench: Bench, row: Row, times: int) -> tuple[Verdict, Json]:
         """Return the verdict on what must change no result: all tests stay as they are.
@@ -125,14 +118,24 @@ class Gating:
         return (proved if proved.verdict == "refuse" else verdict), found
 
 
-async def _prove(bench: Bench, diff: str, before: TestRun, replays: Sequence[Replay]) -> ActOutcome:
+async def _prove(
+    bench: Bench, diff: str, before: TestRun, replays: Sequence[Replay], limit_s: float
+) -> ActOutcome:
     def do(tree: Path, cancel: Event) -> ActOutcome:
+        # Both rounds share the machine.
         verdict, report = gate.prove(
-            bench.sandbox, tree, bench.command, diff, before, cancel=cancel
+            bench.sandbox,
+            tree,
+            bench.command,
+            diff,
+            before,
+            timeout_s=gate.ROUNDS * limit_s,
+            cancel=cancel,
         )
         told: Json = {}
         if verdict.verdict != "refuse":
-            verdict, told = _beside(bench, tree, diff, before, replays, cancel)
+            again = run_tests(bench.sandbox, tree, bench.command, timeout_s=limit_s, cancel=cancel)
+            verdict, told = _beside(bench, tree, diff, before, again, replays, cancel)
         proof = report.as_json() if report else None
         return ActOutcome(result={"verdict": verdict.as_json(), "report": proof, "trial": told})
 
@@ -140,10 +143,15 @@ async def _prove(bench: Bench, diff: str, before: TestRun, replays: Sequence[Rep
 
 
 def _beside(
-    bench: Bench, tree: Path, diff: str, before: TestRun, replays: Sequence[Replay], cancel: Event
+    bench: Bench,
+    tree: Path,
+    diff: str,
+    before: TestRun,
+    again: TestRun,
+    replays: Sequence[Replay],
+    cancel: Event,
 ) -> tuple[Verdict, Json]:
-    """Run the old version once more, and the patch beside it: on the tests, and on calls."""
-    again = run_tests(bench.sandbox, tree, bench.command, timeout_s=SHADOW_S, cancel=cancel)
+    """Let the patch run beside the old version, which fails again, on calls."""
     if lucky := sorted(set(before.failing) & set(again.passing)):
         why = f"{lucky[0]} passes without the patch, too, when it is run again"
         return Verdict(verdict="refuse", rule="flaky", reason=why), {}

@@ -4,6 +4,7 @@ Whatever it does bears repeating; a dry run says what it would do, and runs no c
 """
 
 import asyncio
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,7 +65,8 @@ class Maintaining:
         fresh = [row for row in rows if row["probed"] != row["digest"]]
         if dry_run:
             return told | {"to_probe": [row["name"] for row in fresh if _is_safe(row)]}
-        faults, doubles = await self._probe(workspace, rows, fresh, kept, trust_workspace)
+        faults, doubles, left = await self._probe(workspace, rows, fresh, kept, trust_workspace)
+        told |= {"left": left}
         told |= {"predicted": [one.evidence["tool"] for one in faults]}
         told |= {"duplicates": [one.evidence["tool"] for one in doubles]}
         return told | {"found": await self.watching.open_each([*faults, *doubles, *unused])}
@@ -113,26 +115,35 @@ class Maintaining:
         fresh: list[Row],
         kept: set[str],
         trust_workspace: bool,
-    ) -> tuple[list[Opportunity], list[Opportunity]]:
-        """Try inputs on tools that are new or altered; return predicted faults, and duplicates."""
+    ) -> tuple[list[Opportunity], list[Opportunity], int]:
+        """Try inputs on tools that are new or altered, as many as time permits.
+
+        Return predicted faults, duplicates, and how many tools the next maintenance begins with.
+        """
         if not self.settings.repair.probes:
-            return [], []
-        faults = []
+            return [], [], 0
+        limit_s = self.settings.repair.probe_s
+        until, faults, tried = time.monotonic() + limit_s, [], []
         for row in fresh:
+            if time.monotonic() > until:
+                break
             if _is_safe(row):
                 told = await self._try(workspace, [row], trust_workspace)
                 if told and told["fault"]:
                     faults.append(_fault(workspace, row, told["fault"]))
-        doubles = []
-        for one, other in await self._pairs(rows, {row["name"] for row in fresh}):
+            tried.append(row["name"])
+        doubles, until = [], time.monotonic() + limit_s
+        for one, other in await self._pairs(rows, set(tried)):
+            if time.monotonic() > until:
+                break
             told = await self._try(workspace, [one, other], trust_workspace)
             if told and told["equal"] and told["results"] >= LEAST_RESULTS:
                 first, second = (other, one) if other["name"] in kept else (one, other)
                 doubles.append(_double(workspace, first, second, told["examples"]))
         async with self.database.transaction() as connection:
-            for row in fresh:
-                await table.probed(connection, workspace, row["name"])
-        return faults, doubles
+            for name in tried:
+                await table.probed(connection, workspace, name)
+        return faults, doubles, len(fresh) - len(tried)
 
     async def _pairs(self, rows: list[Row], fresh: set[str]) -> list[tuple[Row, Row]]:
         """Return pairs of one signature and a like meaning, of which one at least is new."""

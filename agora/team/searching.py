@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,13 +20,15 @@ from agora.team.acting import Acting
 from agora.team.changing import Changing
 from agora.team.proposing import Offered, Proposing
 from agora.team.solving import Solving, reasons
-from agora.team.testing import shadows
+from agora.team.testing import Testing, shadows
 from agora.team.watching import Watching
 from agora.team.workbench import Bench, on_a_copy
 
 Tell = Callable[..., None]
 WORKERS = 2
 """Sandboxes that a search uses at a time."""
+WIDER, KEPT = 10, 20
+"""Ordinals of acts that run more tests begin here: without any patch, and with each rival."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Searching:
     changing: Changing
     solving: Solving
     proposing: Proposing
+    testing: Testing
 
     async def find(
         self, bench: Bench, evidence: Json, attempt: int, tell: Tell, brief: str
@@ -73,11 +76,13 @@ class Searching:
         survivors = [Candidate(**one) for one in found["survivors"]]
         rivals = [one for one in survivors if digest_of(one.diff) not in unwanted]
         rivals = await self._compared(bench, wanted, rivals)
-        best = await on_a_copy(bench, lambda tree, _: _first_allowed(tree, rivals))
-        if best is None:
+        rivals = await on_a_copy(bench, lambda tree, _: _allowed(tree, rivals))
+        rivals, evidence, before = await self._kept(bench, evidence, wanted, rivals, tell)
+        if not rivals:
             return None, {}, found["tried"]
-        others = [one for one in found["survivors"] if one["diff"] != best.diff]
-        proof = evidence | {"target": wanted.as_json(), "rivals": others}
+        best, *others = rivals
+        told = [_plain(_told_apart(one, best)) for one in others]
+        proof = evidence | {"target": before.as_json(), "rivals": told}
         proof |= {"reasons": list(best.reasons), "by": best.by}
         proof |= {"solution": _solution(best, wanted, found)}
         return best, proof, found["tried"]
@@ -101,6 +106,30 @@ class Searching:
         broken = [*said["broken"], *[0] * len(rivals)][: len(rivals)]
         order = sorted(range(len(rivals)), key=lambda i: (i >= VARIANTS, broken[i], i))
         return [rivals[i] for i in order]
+
+    async def _kept(
+        self, bench: Bench, evidence: Json, before: TestRun, rivals: list[Candidate], tell: Tell
+    ) -> tuple[list[Candidate], Json, TestRun]:
+        """Return the rivals from the first on that keeps the tests next to it, and those tests.
+
+        The search itself has run few tests of many: what it takes for a repair may break others.
+        """
+        if "tests_near" not in evidence:
+            return rivals, evidence, before
+        chosen, wider = evidence["tests_near"], dict[str, tuple[Json, TestRun]]()
+        for place, one in enumerate(rivals):
+            tell("rival", place=place + 1, of=len(rivals))
+            if one.path not in wider:
+                wider[one.path] = await self.testing.widened(
+                    bench, chosen, one.path, before, WIDER + place
+                )
+            near, known = wider[one.path]
+            more = near["files"][len(chosen["files"]) :]
+            fresh = {k: v for k, v in known.outcomes.items() if k not in before.outcomes}
+            beside = known.but(outcomes=fresh)
+            if not more or await self.testing.keeps(bench.on(more), beside, one.diff, KEPT + place):
+                return rivals[place:], evidence | {"tests_near": near}, known
+        return [], evidence, before
 
     async def _offers(self, bench: Bench, evidence: Json, brief: str) -> list[Offered]:
         """Return what experts propose for the report; nothing where there is no model."""
@@ -183,10 +212,18 @@ def _solution(best: Candidate, target: TestRun, found: Json) -> Json:
     }
 
 
-def _first_allowed(tree: Path, rivals: Sequence[Candidate]) -> Candidate | None:
-    """Return the best of the rivals whose text the gate does not refuse."""
-    allowed = (one for one in rivals if gate.judge(tree, one.diff).verdict != "refuse")
-    return next(allowed, None)
+def _allowed(tree: Path, rivals: Sequence[Candidate]) -> list[Candidate]:
+    """Return the rivals whose text the gate does not refuse."""
+    return [one for one in rivals if gate.judge(tree, one.diff).verdict != "refuse"]
+
+
+def _told_apart(rival: Candidate, best: Candidate) -> Candidate:
+    """Return a rival with a call that tells it from the best: each knows one from the first."""
+    if not best.apart:
+        return rival
+    is_known = rival.apart.get("call") == best.apart["call"]
+    is_apart = is_known and rival.apart["this"] != best.apart["this"]
+    return replace(rival, apart=rival.apart | {"first": best.apart["this"]} if is_apart else {})
 
 
 def target_of(evidence: Json, attempt: int) -> TestRun | None:

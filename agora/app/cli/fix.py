@@ -110,6 +110,8 @@ async def _approve(running: Any, state: output.Json, tell: Any) -> output.Json:
 def _tell(tell: Any, piece: output.Json) -> None:
     if piece["kind"] == "search" and piece["tried"]:
         tell(f"searching: {piece['tried']} candidates, {piece['survivors']} pass all tests")
+    elif piece["kind"] == "rival":
+        tell(f"running the tests next to patch {piece['place']} of {piece['of']}")
     elif piece["kind"] == "report":
         output.note(piece["text"])
     elif piece["kind"] == "verdict" and piece["verdict"] != "accept":
@@ -154,9 +156,10 @@ def show_change(row: Any) -> None:
             f"that pass with it: {len(tests['passing_after'])}."
         )
     if near := evidence.get("tests_near"):
+        files = [*dict.fromkeys(name.partition("::")[0] for name in near["files"])]
         output.show(
-            f"Tests were run in {len(near['files'])} of {near['of']} files, those next to it by "
-            f"imports: {', '.join(near['files'][:3])}" + ("…" if near["files"][3:] else "")
+            f"Tests were run in {len(files)} of {near['of']} files, those next to it by "
+            f"imports: {', '.join(files[:3])}" + ("…" if files[3:] else "")
         )
     verdict = evidence.get("verdict") or {}
     if verdict.get("verdict") == "flag":

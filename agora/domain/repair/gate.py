@@ -5,7 +5,7 @@
 
 import ast
 import contextvars
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -81,11 +81,7 @@ def prove(
                     sandbox, patched, command, timeout_s=timeout_s, each_s=each_s, cancel=cancel
                 )
 
-            with ThreadPoolExecutor(ROUNDS) as pool:
-                waiting = [
-                    pool.submit(contextvars.copy_context().run, trial) for _ in range(ROUNDS)
-                ]
-                runs = [one.result() for one in waiting]
+            runs = twice(trial)
             verdicts = [_proved(before, run, repairs) for run in runs]
             return next((v for v in verdicts if v.verdict == "refuse"), verdicts[0]), runs
 
@@ -95,6 +91,13 @@ def prove(
             now = run_tests(sandbox, tree, command, timeout_s=timeout_s, cancel=cancel)
             verdict, runs = rounds(before.but(durations=now.durations))
     return verdict, _report(before, runs)
+
+
+def twice(trial: Callable[[], TestRun]) -> list[TestRun]:
+    """Return what the tests do in each of two rounds, side by side."""
+    with ThreadPoolExecutor(ROUNDS) as pool:
+        waiting = [pool.submit(contextvars.copy_context().run, trial) for _ in range(ROUNDS)]
+        return [one.result() for one in waiting]
 
 
 def _proved(before: TestRun, after: TestRun, repairs: bool = True) -> Verdict:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -43,6 +44,7 @@ SHORTEST_S = 0.05
 PATIENCE = 10  # times the deadline for what ran late, when nothing else was found
 MARGIN = 2.0  # how much costlier than the cheapest survivor another may be
 BESIDE = 40  # passing tests that are observed for the spectrum
+BESIDE_S = 2.0  # for tests of other files than the failing ones', in each candidate
 COMPARED = 60  # survivors that are compared on generated inputs
 PROBED_S = 0.3  # of the processor, for all of these
 
@@ -174,7 +176,7 @@ class Hunt:
                 cpu_s=self.deadline - time.monotonic(),
             )
         )
-        observe = [*self.before.failing, *self.before.passing[:BESIDE]] if is_first else []
+        observe = [*self.before.failing, *self.beside[:BESIDE]] if is_first else []
         order = {
             "arguments": [*arguments(self.command), "-s"],
             "adds_cwd": self.command.is_module,
@@ -184,6 +186,24 @@ class Hunt:
         running.stdin.write(json.dumps(order).encode() + b"\n")
         running.stdin.flush()
         return Rehearsal(running)
+
+    @cached_property
+    def beside(self) -> tuple[str, ...]:
+        """Return the passing tests that each candidate meets: those of the failing ones' files.
+
+        And of the quickest other files; who passes these meets all tests in the end.
+        """
+        seconds: dict[str, float] = {}
+        for name in self.before.passing:
+            file = name.partition("::")[0]
+            seconds[file] = seconds.get(file, 0.0) + self.before.durations.get(name, 0.0)
+        near, left = {name.partition("::")[0] for name in self.before.failing}, BESIDE_S
+        for file in sorted(seconds.keys() - near, key=lambda file: (seconds[file], file)):
+            left -= seconds[file]
+            if left < 0:
+                break
+            near.add(file)
+        return tuple(name for name in self.before.passing if name.partition("::")[0] in near)
 
     @property
     def _each_s(self) -> float:
@@ -306,7 +326,7 @@ class Hunt:
         late: list[Attempt],
     ) -> None:
         order = {
-            "tests": [*self.before.failing, *self.before.passing],
+            "tests": [*self.before.failing, *self.beside],
             "candidates": [attempt.parts for attempt in batch],
             "deadline_s": self.patience_s * patience,
             "at_once": AT_ONCE,

@@ -5,7 +5,7 @@ Read from the sources alone: nothing of the workspace runs to find out. After Ro
 is reached by names at run time only is not seen.
 """
 
-import ast
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,13 @@ from agora.domain.repair.workspace import TestCommand
 RECENT = (1, 4)  # so many of the newest commits are looked at, then as many before them
 LEAST = 5  # test files next to a path, as far as there are so many
 SUFFIX, PACKAGE = ".py", "__init__.py"
+# A parser takes seconds for what these take milliseconds; a word too many leads to no file.
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]*(\([^)]*\)|(?:\\\n|[^\n])*)"
+    r"|import[ \t]+((?:\\\n|[^\n])*))",
+    re.MULTILINE,
+)
+WORD = re.compile(r"[^\W\d][\w.]*")
 
 
 def tests(tree: Path, command: TestCommand) -> tuple[str, ...]:
@@ -88,17 +95,18 @@ def _importers(tree: Path) -> dict[str, set[str]]:
 def _imported(tree: Path, path: str) -> Iterator[str]:
     """Yield the names of modules that a file imports, and of what may be one."""
     try:
-        module = ast.parse((tree / path).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        source = (tree / path).read_text("utf-8", "replace")
+    except OSError:
         return
-    for node in ast.walk(module):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = ".".join(PurePosixPath(path).parts[: -node.level]) if node.level else ""
-            name = ".".join(filter(None, [above, node.module or ""]))
-            yield name
-            yield from (f"{name}.{alias.name}" for alias in node.names)
+    for module, members, plain in IMPORT.findall(source):
+        if plain:
+            yield from WORD.findall(plain)
+            continue
+        level = len(module) - len(module.lstrip("."))
+        above = ".".join(PurePosixPath(path).parts[:-level]) if level else ""
+        name = ".".join(filter(None, [above, module[level:]]))
+        yield name
+        yield from (f"{name}.{member}" for member in WORD.findall(members))
 
 
 def _places(path: str, name: str) -> Iterator[str]:

@@ -14,12 +14,15 @@ import sys
 sys.path[:] = [place for place in sys.path if place]
 
 import ast
+import ctypes
 import gc
 import hashlib
 import json
 import os
 import select
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, FunctionType, ModuleType
@@ -31,6 +34,7 @@ Json = dict[str, Any]
 Edit = tuple[int, int, str]  # bytes from, to, and what stands there instead
 PASS, FAIL, LATE = b"+", b"-", b"!"
 SHOWN = 80  # characters of an answer that a person sees
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 WALL = 25  # a sleeping candidate gets this many times its share of the processor
 
 
@@ -39,17 +43,26 @@ class DeadlineError(BaseException):
 
 
 def run_item(item: Any, after: Any) -> None:
-    """Run one test with its fixtures, without the cost of a report; raise what it raises."""
+    """Run one test with its fixtures, which alone may ask for a report; raise what it raises."""
     if hasattr(item, "_initrequest"):
         item._initrequest()
-    item.ihook.pytest_runtest_setup(item=item)
     try:
+        item.ihook.pytest_runtest_setup(item=item)
+        report(item, "setup")
         item.ihook.pytest_runtest_call(item=item)
+        report(item, "call")
     finally:
         item.ihook.pytest_runtest_teardown(item=item, nextitem=after)
     caught = getattr(item, "_excinfo", None)  # unittest keeps its failures to itself
     if caught:
         raise AssertionError("unittest failed")
+
+
+def report(item: Any, phase: Any) -> None:
+    """Tell fixtures that a phase went well, as `tmp_path` does not end without."""
+    if getattr(item, "fixturenames", ()):
+        call = pytest.CallInfo.from_call(lambda: None, phase)
+        item.ihook.pytest_runtest_makereport(item=item, call=call)
 
 
 def followed(items: list[Any]) -> Iterator[tuple[Any, Any]]:
@@ -64,13 +77,28 @@ def run_all(items: list[Any]) -> bool:
         try:
             run_item(item, after)
         except BaseException:
+            tidy(items, items[0])
             return False
     return True
+
+
+def tidy(items: list[Any], following: Any) -> None:
+    """Tear down what the test that comes next has no use for: all, where none does."""
+    try:
+        items[0].session._setupstate.teardown_exact(following)
+    except BaseException as error:
+        del error  # of no interest: the candidate has had its verdict
 
 
 def place_of(file: str) -> str:
     """Return a file's path relative to the tree."""
     return os.path.relpath(os.path.realpath(file), os.path.realpath(os.getcwd()))
+
+
+def is_own(file: str) -> bool:
+    """Return whether a file is the tree's, and of no environment that lies in it."""
+    place = place_of(file)
+    return not place.startswith("..") and "site-packages" not in place
 
 
 class Module:
@@ -165,10 +193,9 @@ def walk(code: CodeType) -> Iterator[tuple[str, tuple[str, int]]]:
 
 def tree_modules() -> Iterator[ModuleType]:
     """Yield the modules that were loaded from the tree."""
-    here = os.path.realpath(os.getcwd()) + os.sep
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(module, ModuleType) and file and os.path.realpath(file).startswith(here):
+        if isinstance(module, ModuleType) and file and is_own(file):
             yield module
 
 
@@ -186,9 +213,8 @@ class Tracer:
         """Follow frames of the tree only."""
         file = frame.f_code.co_filename
         if file not in self.known:
-            place = place_of(file)
-            inside = file[:1] == "/" and not place.startswith("..") and "site-packages" not in place
-            self.known[file] = self.lines.setdefault(place, set()) if inside else None
+            inside = file[:1] == "/" and is_own(file)
+            self.known[file] = self.lines.setdefault(place_of(file), set()) if inside else None
         lines = self.known[file]
         if lines is None:
             return None
@@ -335,6 +361,8 @@ class Rehearsal:
                 signal.setitimer(signal.ITIMER_PROF, deadline_s)
                 signal.setitimer(signal.ITIMER_REAL, deadline_s * WALL)
                 os.write(pipe, PASS if self.passes(candidate, items) else FAIL)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            tidy(items, None)
 
         return forked(work, deadline_s * WALL * len(some) + 1)
 
@@ -411,13 +439,15 @@ def _file(module: ModuleType) -> str:
 
 
 def forked(work: Callable[[int], None], timeout_s: float) -> bytes:
-    """Return what a process of its own writes before it ends or is ended."""
+    """Return what a process of its own writes before it ends or is ended, and all it started."""
+    known, folder = set(children()), tempfile.mkdtemp()
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(ours)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            tempfile.tempdir = os.environ["TMPDIR"] = folder
             work(theirs)
         finally:
             os._exit(0)
@@ -429,9 +459,24 @@ def forked(work: Callable[[int], None], timeout_s: float) -> bytes:
             break
         said += piece
     os.close(ours)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    left = {child}
+    while left:
+        for process in left:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        # What loses its parent becomes ours, such as the server of a fixture that was killed.
+        left = set(children()) - known
+    shutil.rmtree(folder, ignore_errors=True)
     return said
+
+
+def children() -> list[int]:
+    """Return the processes that this one is the parent of, where the kernel tells."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return [int(one) for one in file.read().split()]
+    except OSError:
+        return []
 
 
 def steady_properties() -> None:
@@ -450,6 +495,7 @@ def steady_properties() -> None:
 def main() -> None:
     """Read the order, keep standard output for answers, and hand over to pytest."""
     order = json.loads(sys.stdin.buffer.readline())
+    ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     said = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for fd in (1, 2):

@@ -22,7 +22,7 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, TracebackType
 from typing import Any
 
@@ -30,6 +30,7 @@ import pytest
 
 Json = dict[str, Any]
 SHORT = 200
+TOLD = 50  # failures that are told in full
 LIVES = 25  # a child that dies is started again for the tests that are left
 GRACE_S = 1.0
 DUMPABLE = 4  # PR_SET_DUMPABLE
@@ -102,11 +103,12 @@ def describe(error: BaseException) -> Json:
 class Reporter:
     """The pytest plugin that tells the supervisor what happens, as it happens."""
 
-    def __init__(self, tell: Callable[[Json], None], settled: list[str], each_s: float) -> None:
-        """Tell by `tell`, skip what is settled, and give each test `each_s` seconds."""
+    def __init__(self, tell: Callable[[Json], None], settled: list[str], order: Json) -> None:
+        """Tell by `tell`, skip what is settled, and give tests the seconds of the order."""
         self.tell = tell
         self.settled = set(settled)
-        self.each_s = each_s
+        self.each_s: float = order["each_s"]
+        self.until: float = order["until"]
         self.failure: Json | None = None
         self.outcome = "unfinished"
 
@@ -125,6 +127,8 @@ class Reporter:
         yield
         signal.setitimer(signal.ITIMER_REAL, 0)
         seconds = time.monotonic() - started
+        if time.monotonic() > self.until:
+            item.session.shouldstop = "its time is over"
         if self.outcome == "unfinished":
             self.outcome, self.failure = "failed", lost("", "ended pytest")["failure"]
         result = {"id": item.nodeid, "outcome": self.outcome, "seconds": seconds}
@@ -185,7 +189,7 @@ def run_child(order: Json, settled: list[str], pipe: int, token: str, said: int)
     before = fingerprint()
     if order["adds_cwd"]:
         sys.path.insert(0, "")
-    status = int(pytest.main(order["arguments"], [Reporter(tell, settled, order["each_s"])]))
+    status = int(pytest.main(order["arguments"], [Reporter(tell, settled, order)]))
     after = fingerprint()
     tampered = sorted(name for name, mark in before.items() if after.get(name) != mark)
     tell({"kind": "end", "status": status, "tampered": tampered[:20]})
@@ -198,7 +202,8 @@ class Supervisor:
 
     def __init__(self, order: Json) -> None:
         """Take the order: arguments of pytest, and the seconds of each test."""
-        self.order = order
+        self.until = time.monotonic() + order["within_s"]  # no test begins after this
+        self.order = {**order, "until": self.until}
         self.token = os.urandom(8).hex()
         self.ids: list[str] = []
         self.results: dict[str, Json] = {}
@@ -213,16 +218,17 @@ class Supervisor:
             known = len(self.results)
             self.live()
             self.bury()
-            is_done = all(name in self.results for name in self.ids)
-            if is_done or len(self.results) == known:
+            left = [name for name in self.ids if name not in self.results]
+            is_over = time.monotonic() > self.until
+            if not left or is_over or len(self.results) == known:
                 break
-        for name in self.ids:
-            self.results.setdefault(name, lost(name, "never ran: the tests before it ended pytest"))
+        for name in [] if is_over else left:
+            self.results[name] = lost(name, "never ran: the tests before it ended pytest")
         self.said.seek(0)
         output = self.said.read()[-4000:].decode("utf-8", "replace")
         memory_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        results = list(self.results.values())
-        return {"results": results, "output": output, "memory_kb": memory_kb, **self.end}
+        said = {"output": output, "memory_kb": memory_kb, "unrun": left if is_over else []}
+        return {"results": list(briefly(self.results.values())), **said, **self.end}
 
     def live(self) -> None:
         """Run one child to its end."""
@@ -283,6 +289,18 @@ class Supervisor:
             why = "ran past its deadline" if hung else "ended the process"
             self.results[name] = lost(name, why)
             self.running = None
+
+
+def briefly(results: Iterable[Json]) -> Iterator[Json]:
+    """Yield results of which the first failures alone are told in full: there may be thousands."""
+    told = 0
+    for result in results:
+        failure = result["failure"]
+        told += failure is not None
+        if failure is not None and told > TOLD:
+            short = {"message": failure["message"][:SHORT], "values": {}, "call": ""}
+            failure = {**failure, **short, "frames": failure["frames"][-3:]}
+        yield {**result, "failure": failure}
 
 
 def lost(name: str, why: str) -> Json:

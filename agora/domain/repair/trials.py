@@ -11,7 +11,7 @@ from threading import Event
 from typing import Literal
 
 from agora.domain.contracts import Contract, Json
-from agora.domain.errors import SandboxFailedError, WorkspaceError
+from agora.domain.errors import OverdueTestsError, SandboxFailedError, WorkspaceError
 from agora.domain.repair.sandbox import Sandbox
 from agora.domain.repair.workspace import TestCommand
 
@@ -48,6 +48,7 @@ class TestRun(Contract):
     seconds: float = 0.0
     memory_mb: float = 0.0  # what the tests held at most
     tampered: tuple[str, ...] = ()  # functions of pytest that the tree has replaced
+    unrun: tuple[str, ...] = ()  # tests that have not begun in time
 
     def ids(self, outcome: str) -> tuple[str, ...]:
         """Return the tests that passed, failed or were skipped."""
@@ -83,9 +84,12 @@ def run_tests(
     *,
     timeout_s: float,
     each_s: float = 5.0,
+    within_s: float | None = None,
     cancel: Event | None = None,
 ) -> TestRun:
     """Run all tests of a copy of `tree`, each with at most `each_s` seconds.
+
+    What has not begun `within_s`, where that is given, is left out.
 
     Raises NoTestsError where there are none, and SandboxFailedError where the runner itself did
     not work or `timeout_s` went by: that is no verdict.
@@ -96,6 +100,7 @@ def run_tests(
         "adds_cwd": command.is_module,
         "each_s": min(each_s, timeout_s),
         "collect_s": timeout_s,
+        "within_s": within_s or timeout_s + OVER,
     }
     with copied(tree) as folder:
         ran = sandbox.run(
@@ -109,7 +114,7 @@ def run_tests(
             cancel=cancel,
         )
     if ran.is_timed_out:
-        raise SandboxFailedError(f"the tests took longer than {timeout_s:g} s: no verdict")
+        raise OverdueTestsError(f"the tests took longer than {timeout_s:g} s: no verdict")
     return _understood(_signed(ran.text, nonce), ran.seconds)
 
 
@@ -139,7 +144,10 @@ def copied(tree: Path) -> Iterator[Path]:
 def _signed(text: str, nonce: str) -> Json:
     for line in reversed(text.splitlines()):
         if line.startswith(f"{nonce} "):
-            report: Json = json.loads(line.removeprefix(nonce))
+            try:
+                report: Json = json.loads(line.removeprefix(nonce))
+            except ValueError:
+                raise SandboxFailedError("the report of the tests is too long") from None
             return report
     last = text.strip().splitlines()[-1:] or ["it printed nothing"]
     raise SandboxFailedError(f"the test runner gave no report: {last[0]}")
@@ -166,4 +174,5 @@ def _understood(report: Json, seconds: float) -> TestRun:
         seconds=seconds,
         memory_mb=report["memory_kb"] / 1024,
         tampered=tuple(report.get("tampered", ())),
+        unrun=tuple(report["unrun"]),
     )

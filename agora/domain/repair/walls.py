@@ -65,7 +65,9 @@ class Walls:
             str(status_fd),
             *_NAMESPACES,
             *_system(),
+            *self._memory(),
             *self._null(),
+            *self._account(),
             "--bind",
             str(self._reachable(self.folder, mounts)),
             str(self.at),
@@ -96,6 +98,27 @@ class Walls:
         give_away(null)
         return ["--bind", str(null), os.devnull]
 
+    def _memory(self) -> list[str]:
+        """Return folders in memory, each as large as a process may get."""
+        size = str(self.limits.memory_mb * MIB)
+        return [
+            word for place in ("/tmp", "/dev/shm") for word in ("--size", size, "--tmpfs", place)
+        ]
+
+    def _account(self) -> list[str]:
+        """Return what gives whoever runs inside a name: initdb, git and others ask for it."""
+        uid, gid = (NOBODY, NOBODY) if os.getuid() == 0 else (os.getuid(), os.getgid())
+        argv = []
+        for name, line in (
+            ("passwd", f"nobody:x:{uid}:{gid}:nobody:{INSIDE['HOME']}:/bin/sh"),
+            ("group", f"nobody:x:{gid}:"),
+        ):
+            place = self.scratch / name
+            place.write_text(f"{line}\n")
+            place.chmod(0o644)
+            argv += ["--ro-bind", str(place), f"/etc/{name}"]
+        return argv
+
     def _environment(self) -> list[str]:
         return [part for key, value in self.env.items() for part in ("--setenv", key, value)]
 
@@ -123,7 +146,7 @@ def give_away(path: Path) -> None:
 
 
 def _system() -> list[str]:
-    argv = ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv = ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
     for name in ("lib", "lib64", "bin", "sbin"):
         place = Path("/", name)
         if place.is_symlink():

@@ -93,9 +93,10 @@ async def keep(
 ) -> AsyncIterator[Keep]:
     opened = []
 
-    async def keep(files: dict[str, str]) -> Keeper:
+    async def keep(files: dict[str, str], **limits: float) -> Keeper:
         keeper = Keeper(repository(tmp_path / "workspace", files))
-        keeper.team = assemble(settings, keeper)
+        sandbox = settings.sandbox.model_copy(update=limits)
+        keeper.team = assemble(settings.model_copy(update={"sandbox": sandbox}), keeper)
         monkeypatch.setattr(agora.team, "current", lambda: keeper.team)
         entering = runs.opened()
         keeper.runs = await entering.__aenter__()
@@ -208,6 +209,23 @@ async def test_a_workspace_with_uncommitted_work_is_told_and_left_alone(keep: Ke
     told = await keeper.cycle()
     assert "uncommitted" in told["trouble"] and await keeper.alerts() == ["loop"]
     assert (keeper.root / "prices.py").read_text() == "# mine\n"
+
+
+@SANDBOXED
+async def test_tests_that_take_too_long_are_told_of_and_left_alone_until_the_next_commit(
+    keep: Keep,
+) -> None:
+    long = "import time\n\nimport pytest\n\n\n@pytest.mark.parametrize('n', range(7))\n"
+    long += "def test_long(n):\n    time.sleep(0.8)\n"
+    keeper = await keep({"prices.py": MENDED, "test_prices.py": long}, test_timeout_s=1)
+    await keeper.begin()
+    told = await keeper.cycle()
+    assert told and "took longer than 1 s" in told["trouble"]
+    told = await keeper.cycle(minutes=5)
+    assert told and told["runs"] == [] and "trouble" not in told
+    commit(keeper.root, "Say nothing new")
+    told = await keeper.cycle(minutes=5)
+    assert told and "trouble" in told
 
 
 async def test_of_two_who_want_one_cycle_one_gets_it(keep: Keep) -> None:

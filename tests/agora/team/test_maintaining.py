@@ -138,3 +138,14 @@ async def test_unused_tools_are_found_and_gone_ones_are_put_away(
     clock.now += timedelta(days=91)
     told = await keeping.maintaining.maintain(where, dry_run=True)
     assert sorted(told["archived"]["tools"]) == ["order.shouted", "order.words_in_order"]
+
+
+@SANDBOXED
+async def test_what_one_maintenance_has_no_time_for_the_next_one_tries(
+    settings: Settings, root: Path
+) -> None:
+    brief = settings.repair.model_copy(update={"probes": 5, "probe_s": 0.001})
+    team = assemble(settings.model_copy(update={"repair": brief}))
+    left = [(await team.maintaining.maintain(str(root)))["left"] for _ in range(6)]
+    await team.database.close()
+    assert left == [4, 3, 2, 1, 0, 0]

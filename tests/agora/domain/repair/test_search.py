@@ -1,10 +1,13 @@
 import subprocess
 import threading
 import time
+import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agora.domain.repair.interpreters import OWN, Interpreter
 from agora.domain.repair.sandbox import Sandbox
 from agora.domain.repair.search import Search, search
 from agora.domain.repair.trials import TestRun, run_tests
@@ -149,6 +152,79 @@ def test_only_what_failing_tests_run_is_changed(sandbox: Sandbox, tree: MakeTree
     )
     assert {one.path for one in repaired(sandbox, place).survivors} <= {"other.py", "tool.py"}
     assert (place / "other.py").read_text() == "def double(n):\n    return n * 3\n"
+
+
+def test_what_an_environment_in_the_workspace_holds_is_no_source_of_it(
+    sandbox: Sandbox, tree: MakeTree, tmp_path: Path
+) -> None:
+    place = tree(
+        "from installed import double\ndef twice(n):\n    return double(n) + 1\n",
+        "from tool import twice\ndef test_it():\n    assert twice(3) == 6\n",
+    )
+    root = tmp_path / "workspace"
+    venv.create(root / ".venv", symlinks=True)
+    python = Interpreter(root / ".venv" / "bin" / "python")
+    (site,) = python.sites[:1]
+    (site / "ours.pth").write_text("\n".join(map(str, OWN.sites)))
+    (site / "installed.py").write_text("def double(n):\n    return n * 2\n")
+    run = replace(command(place), root=root, interpreter=python)
+    before = run_tests(sandbox, place, run, timeout_s=20, each_s=1)
+    found = search(sandbox, place, run, before, timeout_s=60, candidates=5000)
+    assert {one.path for one in found.survivors} == {"tool.py"}
+
+
+def test_what_one_candidate_leaves_behind_is_not_held_against_the_next(
+    sandbox: Sandbox, tree: MakeTree
+) -> None:
+    zero = "from tool import half\ndef test_0():\n    assert str(half(0)) == '0'\n"
+    place = tree(
+        "def half(n):\n    return n * 2\n",
+        "from tool import half\ndef test_it():\n    assert half(2) == 1\n",
+        **{"test_zero.py": zero + "def test_again():\n    assert half(0) == 0\n"},
+    )
+    found = repaired(sandbox, place)
+    assert best(found) == "    return n // 2", "n / 2 has failed in the other file before"
+
+
+def test_what_fixtures_start_ends_with_each_candidate(sandbox: Sandbox, tree: MakeTree) -> None:
+    place = tree(
+        "import time\ndef half(n):\n    return n * 2\n",
+        "import os, pathlib, subprocess, tempfile, pytest\nfrom tool import half\n\n\n"
+        "@pytest.fixture(scope='session')\ndef server():\n"
+        "    running = [p for p in pathlib.Path('/proc').glob('[0-9]*/cmdline') if p.read_bytes()"
+        ".startswith(b'sleep')]\n"
+        "    assert len(running) < 3\n"
+        "    subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "    pathlib.Path(tempfile.mkdtemp(), 'big').write_bytes(bytes(40_000_000))\n\n\n"
+        "@pytest.mark.parametrize('n', [1, 4])\ndef test_it(server, n):\n"
+        "    assert str(half(2 * n)) == str(n)\n",
+    )
+    assert best(repaired(sandbox, place)) == "    return n // 2"
+
+
+def test_tests_with_folders_and_other_fixtures_count(sandbox: Sandbox, tree: MakeTree) -> None:
+    place = tree(
+        "def half(n):\n    return n * 2\n",
+        "from tool import half\ndef test_it(tmp_path, monkeypatch, capsys):\n"
+        "    (tmp_path / 'answer').write_text(str(half(2)))\n"
+        "    assert (tmp_path / 'answer').read_text() == '1'\n",
+    )
+    assert best(repaired(sandbox, place)) == "    return n // 2"
+
+
+def test_slow_tests_of_other_files_are_met_by_the_best_alone(
+    sandbox: Sandbox, tree: MakeTree
+) -> None:
+    slow = "import time\nfrom tool import half\ndef test_slow():\n    time.sleep(3)\n"
+    place = tree(
+        "def half(n):\n    return n * 2\n",
+        "from tool import half\ndef test_it():\n    assert half(2) == 1\n",
+        **{"test_slow.py": slow + "    assert str(half(0)) == '0'\n"},
+    )
+    before = run_tests(sandbox, place, command(place), timeout_s=20)
+    found = search(sandbox, place, command(place), before, timeout_s=60, candidates=500)
+    assert found.candidates_tried > 40 and found.seconds < 30
+    assert best(found) == "    return n // 2", "n / 2 has passed all but the slow one"
 
 
 def test_parametrised_and_unittest_tests_count(sandbox: Sandbox, tree: MakeTree) -> None:

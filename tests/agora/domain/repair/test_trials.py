@@ -186,3 +186,25 @@ def test_stopping_at_the_first_failure_is_overruled(sandbox: Sandbox, tree: Make
     place = tree("", "def test_a(): assert 0\ndef test_b(): pass\n")
     run = run_tests(sandbox, place, command(place, "-x"), timeout_s=20)
     assert len(run.outcomes) == 2
+
+
+def test_what_has_not_begun_in_time_is_left_out(sandbox: Sandbox, tree: MakeTree) -> None:
+    slow = "".join(f"def test_{n}():\n    time.sleep(0.4)\n" for n in range(4))
+    place = tree("", f"import time\n{slow}")
+    run = run_tests(sandbox, place, command(place), timeout_s=20, within_s=0.7)
+    assert run.passing and not run.failing
+    assert "test_tool.py::test_3" in run.unrun
+    assert len(run.passing) + len(run.unrun) == 4
+
+
+def test_a_thousand_failures_fit_into_a_report(tested: Trying) -> None:
+    names = "".join(f"    v{n} = 'x' * 190\n" for n in range(29))
+    run = tested(
+        f"def double(n):\n{names}    raise ValueError('y' * 1900)\n",
+        "import pytest\nfrom tool import double\n\n\n"
+        "@pytest.mark.parametrize('n', range(1000))\ndef test_it(n):\n"
+        "    assert double(n) == 2 * n\n",
+    )
+    assert len(run.failing) == 1000
+    first, last = run.failures[run.failing[0]], run.failures[run.failing[-1]]
+    assert len(first.values) > 20 and last.exception == "ValueError" and not last.values
