@@ -111,5 +111,9 @@ class SandboxFailedError(AgoraError):
     """The sandbox itself did not work: no verdict, neither a pass nor a failure."""
 
 
+class SandboxKilledError(AgoraError):
+    """Somebody outside has killed the sandbox: what ran in it may begin again, on a fresh copy."""
+
+
 class OverdueTestsError(SandboxFailedError):
     """The tests take longer than they may: of these files there will be no verdict."""

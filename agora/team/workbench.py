@@ -9,12 +9,16 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
+import structlog
+
 from agora.domain.contracts import Improvement
+from agora.domain.errors import SandboxKilledError
 from agora.domain.repair.sandbox import Sandbox, choose_sandbox
 from agora.domain.repair.workspace import TestCommand, Workspace, open_workspace, pristine
 from agora.domain.settings import SandboxSettings
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ def opened(settings: SandboxSettings, order: Improvement) -> Bench:
 
 
 async def on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
-    """Call `do` in a thread with a pristine copy; when we are cancelled, so is what it runs."""
+    """Call `do` in a thread with a pristine copy; when we are cancelled, so is what it runs.
+
+    Should its sandbox be killed from outside, it is called once more, with another copy.
+    """
     cancel = Event()
 
     def work() -> T:
@@ -52,7 +59,11 @@ async def on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
             return do(tree, cancel)
 
     try:
-        return await asyncio.to_thread(work)
+        try:
+            return await asyncio.to_thread(work)
+        except SandboxKilledError as error:
+            log.warning("begun again", workspace=str(bench.workspace.root), error=str(error))
+            return await asyncio.to_thread(work)
     finally:
         cancel.set()
 

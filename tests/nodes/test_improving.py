@@ -1,6 +1,8 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from agora.domain.contracts import Json
@@ -57,6 +59,27 @@ async def test_nothing_found_closes_the_opportunity_and_says_how_much_was_tried(
     assert state["message"] == f"none of {state['tried']} candidates passes all tests"
     row = await shop.team.watching.find(known["opportunity"]["id"])
     assert row["status"] == "closed"
+
+
+async def test_a_search_whose_sandbox_is_killed_begins_again(shop: Workshop) -> None:
+    known = await found(shop)
+    killed: list[int] = []
+
+    async def kill_one() -> None:
+        while not killed:
+            for child in psutil.Process().children():
+                if child.name() == "bwrap":
+                    child.kill()
+                    killed.append(child.pid)
+                    return
+            await asyncio.sleep(0.01)
+
+    killing = asyncio.create_task(kill_one())
+    state = await shop.begin(state=BLANK | known)
+    await killing
+    assert killed and shop.passed == ["improving", "testing"]
+    row = await shop.team.changing.find(state["change_id"])
+    assert "+    return price * count" in row["diff"]
 
 
 async def test_where_the_gate_has_refused_what_passes_its_reason_is_told(shop: Workshop) -> None:

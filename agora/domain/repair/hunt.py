@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from agora.domain.contracts import Json
-from agora.domain.errors import SandboxFailedError
+from agora.domain.errors import SandboxFailedError, SandboxKilledError
 from agora.domain.repair.diffs import contents, diff_of
 from agora.domain.repair.edits import Attempt, pairs, singles
 from agora.domain.repair.examples import expected_answers, known_constants
@@ -56,11 +56,15 @@ class Rehearsal:
     running: Running
 
     def ask(self, batch: Json) -> Json:
-        """Send one line and return the answer to it; raise SandboxFailedError where none comes."""
+        """Send one line and return the answer to it.
+
+        Raises SandboxFailedError where none comes, and SandboxKilledError.
+        """
         try:
             self.running.stdin.write(json.dumps(batch).encode() + b"\n")
             self.running.stdin.flush()
         except (BrokenPipeError, ValueError):
+            self.running.require_alive()
             raise SandboxFailedError("the search lost its sandbox") from None
         return self.answer()
 
@@ -70,6 +74,7 @@ class Rehearsal:
         try:
             answer: Json = json.loads(line)
         except ValueError:
+            self.running.require_alive()
             said = line.decode("utf-8", "replace").strip()
             raise SandboxFailedError(
                 f"the search lost its sandbox: {said or 'no answer'}"
@@ -287,6 +292,7 @@ class Hunt:
         """Let every sandbox take from one queue; return what ran out of its time."""
         late: list[Attempt] = []
         failed: list[SandboxFailedError] = []
+        killed: list[SandboxKilledError] = []
 
         def work(rehearsal: Rehearsal) -> None:
             try:
@@ -294,13 +300,15 @@ class Hunt:
                     self._judge(rehearsal, batch, patience, late)
             except SandboxFailedError as error:
                 failed.append(error)
+            except SandboxKilledError as error:
+                killed.append(error)
 
         threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in rehearsals]
         for thread in threads:
             thread.start()
         self._await(threads, rehearsals)
-        if len(failed) == len(rehearsals) and not self._is_over:
-            raise failed[0]
+        if (killed or len(failed) == len(rehearsals)) and not self._is_over:
+            raise [*killed, *failed][0]
         return sorted(late, key=lambda attempt: attempt.cost)
 
     def _await(self, threads: Sequence[threading.Thread], rehearsals: Sequence[Rehearsal]) -> None:

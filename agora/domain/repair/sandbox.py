@@ -13,13 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import IO
 
 from agora.domain.doors import require_act
-from agora.domain.errors import SandboxFailedError, SandboxMissingError
+from agora.domain.errors import SandboxFailedError, SandboxKilledError, SandboxMissingError
 from agora.domain.repair.walls import INSIDE, Walls, give_away
 from agora.domain.settings import SandboxSettings
 
@@ -69,7 +69,7 @@ class Sandbox:
         """Run one command in `folder`, which it may write, and return how it ended.
 
         `readable` keep their paths; `at` is where the folder appears inside. Raises
-        SandboxFailedError where the sandbox itself did not work.
+        SandboxFailedError where the sandbox itself did not work, and SandboxKilledError.
         """
         with self.open(
             folder, command, readable=readable, env=env, at=at, cpu_s=timeout_s
@@ -134,6 +134,7 @@ class Running:
     status_fd: int
     started: float
     is_trusted: bool
+    is_given_up: Event = field(default_factory=Event)  # it was us who killed it
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -160,10 +161,23 @@ class Running:
 
     def kill(self) -> None:
         """End the whole process group, what its members started included."""
+        if self.process.poll() is None:
+            self.is_given_up.set()
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+    def require_alive(self) -> None:
+        """Raise SandboxKilledError if somebody else has killed what says nothing any more."""
+        try:
+            status = self.process.wait(GLANCE_S)
+        except subprocess.TimeoutExpired:
+            return
+        if status == -signal.SIGKILL and not self.is_given_up.is_set():
+            raise SandboxKilledError(
+                "the sandbox was killed", "look for what kills processes, such as a lack of memory"
+            )
 
     def end(self) -> None:
         """Kill whatever is left and close our ends."""
@@ -244,6 +258,7 @@ class Running:
         for line in said.splitlines():
             if "exit-code" in line:
                 return int(json.loads(line)["exit-code"])
+        self.require_alive()
         reason = output.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
         raise SandboxFailedError(
             f"the sandbox did not work: {reason[0]}",
