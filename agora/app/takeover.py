@@ -91,7 +91,7 @@ async def _is_over(graph: Graph, row: Row) -> bool:
     if row["input"] is not None:
         return False  # its state would say nothing of it
     state = await graph.aget_state({"configurable": {"thread_id": row["thread_id"]}})
-    if await _start(row, state, False) is not ENDED:
+    if await _start(state, False) is not ENDED:
         return False
     await _end(graph, row, state)
     return True
@@ -118,10 +118,10 @@ async def ended(graphs: Mapping[str, Graph]) -> list[Row]:
         left = await claims.abandoned(connection)
     stages, found = _stages(graphs), []
     for row in left:
-        if row["stage"] in stages:
+        if row["stage"] in stages and row["input"] is None:
             config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
             state = await stages[row["stage"]].aget_state(config)
-            if await _start(row, state, False) is ENDED:
+            if await _start(state, False) is ENDED:
                 found.append(row)
     return found
 
@@ -166,11 +166,13 @@ async def _held(connection: Rows, thread_id: str) -> list[Row]:
 
 async def _continue(graph: Graph, row: Row, is_asked_for: bool) -> bool:
     config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
-    state = await graph.aget_state(config)
-    start = await _start(row, state, is_asked_for)
-    if start is ENDED or (not is_asked_for and await _is_cancelled(row, state)):
-        await _end(graph, row, state)
-        return False
+    start = row["input"]  # announced, and not begun
+    if start is None:
+        state = await graph.aget_state(config)
+        start = await _start(state, is_asked_for)
+        if start is ENDED or (not is_asked_for and await _is_cancelled(row, state)):
+            await _end(graph, row, state)
+            return False
     try:
         await graph.ainvoke(start, config, durability="sync")
     except (ClaimHeldError, ClaimLostError):
@@ -234,7 +236,7 @@ def _as_json(value: Any) -> Any:
 
 async def _is_cancelled(row: Row, state: StateSnapshot) -> bool:
     """Return whether whoever asked for the run has taken that back, and nothing waits for him."""
-    if row["input"] is not None or is_waiting(state):
+    if is_waiting(state):
         return False
     async with team.current().database.transaction() as connection:
         return await served.last_status(connection, row["thread_id"]) == "interrupted"
@@ -243,10 +245,8 @@ async def _is_cancelled(row: Row, state: StateSnapshot) -> bool:
 ENDED = object()
 
 
-async def _start(row: Row, state: StateSnapshot, is_asked_for: bool) -> Any:
-    """Return what to invoke the graph with, or ENDED: the thread needs nobody."""
-    if row["input"] is not None:
-        return row["input"]  # announced, and not begun
+async def _start(state: StateSnapshot, is_asked_for: bool) -> Any:
+    """Return what to invoke the graph with that has begun, or ENDED: the thread needs nobody."""
     # Not `state.next`: it is empty too when a step's writes are kept and its checkpoint is not.
     if state.created_at is None or not state.tasks:
         return ENDED
