@@ -1,6 +1,7 @@
 """The only caller of git: `read` looks, `write` changes something and needs an open act."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,20 @@ class GitError(WorkspaceError):
     """Git refused; the message is its own."""
 
 
+class GitKilledError(GitError):
+    """Somebody has killed git in the middle of its work."""
+
+
 def read(folder: Path | str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """Return what git prints, without the last line break; raise GitError."""
-    return run(folder, arguments, env=env).decode("utf-8", "surrogateescape").rstrip("\n")
+    """Return what git prints, without the last line break; raise GitError.
+
+    Killed by somebody, such as for want of memory, it looks once more.
+    """
+    try:
+        said = run(folder, arguments, env=env)
+    except GitKilledError:
+        said = run(folder, arguments, env=env)
+    return said.decode("utf-8", "surrogateescape").rstrip("\n")
 
 
 def write(
@@ -59,6 +71,8 @@ def run(
         )
     except FileNotFoundError:
         raise GitError("git is not installed", "apt-get install git") from None
+    if done.returncode == -signal.SIGKILL:
+        raise GitKilledError(f"git {arguments[0]} in {folder} was killed")
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or f"exit status {done.returncode}"
         raise GitError(f"git {arguments[0]} in {folder}: {said}")

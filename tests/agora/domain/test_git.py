@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from agora.domain import git
 from agora.domain.contracts import Act
 from agora.domain.doors import opened
 from agora.domain.errors import OutsideOfActError
-from agora.domain.git import GitError
+from agora.domain.git import GitError, GitKilledError
 from tests.conftest import repository, sh
 
 
@@ -33,6 +35,23 @@ def test_what_git_refuses_is_said_in_its_own_words(workspace: Path, tmp_path: Pa
     (tmp_path / "plain").mkdir()
     with pytest.raises(GitError, match="not a git repository"):
         git.read(tmp_path / "plain", "status")
+
+
+def test_a_look_that_is_killed_is_taken_again_and_a_change_is_not(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, real = tmp_path / "killed", shutil.which("git")
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(
+        f'#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\nexec {real} "$@"\n'
+    )
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    assert git.read(workspace, "ls-files") == "a.txt" and mark.exists()
+    mark.unlink()
+    with opened(Act(kind="commit", subject="w")), pytest.raises(GitKilledError, match="killed"):
+        git.write(workspace, "tag", "x")
 
 
 def test_nobodys_configuration_or_hook_matters(
