@@ -42,22 +42,22 @@ FROM memories WHERE id = ANY(%(ids)s) AND tenant = %(tenant)s AND labels <@ %(la
 GONE = "SELECT id FROM memories WHERE id = ANY(%s) AND NOT is_archived"
 USE = """
 WITH used AS (
-    UPDATE memories SET uses = uses + 1, used_at = clock_timestamp() WHERE id = ANY(%(ids)s)
+    UPDATE memories SET uses = uses + 1, used_at = clock_timestamp()
+    WHERE id IN (SELECT id FROM memories WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE)
     RETURNING id
 )
 INSERT INTO recalled (task_id, memory_id) SELECT %(task_id)s, id FROM used ON CONFLICT DO NOTHING
 """
+# In one order, so that two tasks that were told the same do not wait for each other.
+TOLD = """
+SELECT id FROM memories
+WHERE id IN (SELECT memory_id FROM recalled WHERE task_id = %(task_id)s)
+   OR (%(own)s AND origin = %(task_id)s)
+ORDER BY id FOR UPDATE
+"""
 # Quality moves towards 1 or towards 0, never beyond: all that a task was told or has left behind.
-PRAISE = """
-UPDATE memories SET quality = quality + %(step)s * (1 - quality)
-WHERE id IN (SELECT memory_id FROM recalled WHERE task_id = %(task_id)s)
-   OR (%(own)s AND origin = %(task_id)s)
-"""
-BLAME = """
-UPDATE memories SET quality = quality * (1 - %(step)s)
-WHERE id IN (SELECT memory_id FROM recalled WHERE task_id = %(task_id)s)
-   OR (%(own)s AND origin = %(task_id)s)
-"""
+PRAISE = f"UPDATE memories SET quality = quality + %(step)s * (1 - quality) WHERE id IN ({TOLD})"
+BLAME = f"UPDATE memories SET quality = quality * (1 - %(step)s) WHERE id IN ({TOLD})"
 EXPIRE = "DELETE FROM memories WHERE expires_at < clock_timestamp() RETURNING id, tenant"
 ARCHIVE = f"""
 UPDATE memories SET is_archived = true WHERE NOT is_archived AND quality < {LOW}
