@@ -83,18 +83,21 @@ async def unfinished(graphs: Mapping[str, Graph]) -> AsyncIterator[str]:
         left = await claims.abandoned(connection)
     stages = _stages(graphs)
     for row in left:
-        if row["stage"] in stages and not await _is_over(stages[row["stage"]], row):
-            yield row["thread_id"]
+        if graph := stages.get(row["stage"]):
+            state = await _ended(graph, row)
+            if state is None:
+                yield row["thread_id"]
+            else:
+                await _end(graph, row, state)
 
 
-async def _is_over(graph: Graph, row: Row) -> bool:
+async def _ended(graph: Graph, row: Row) -> StateSnapshot | None:
+    """Return the state of a thread that needs nobody; None where something is left to do."""
     if row["input"] is not None:
-        return False  # its state would say nothing of it
-    state = await graph.aget_state({"configurable": {"thread_id": row["thread_id"]}})
-    if await _start(state, False) is not ENDED:
-        return False
-    await _end(graph, row, state)
-    return True
+        return None  # announced, and not begun: its state would say nothing of it
+    config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
+    state: StateSnapshot = await graph.aget_state(config)
+    return state if await _start(state, False) is ENDED else None
 
 
 async def failed_by_database(graphs: Mapping[str, Graph]) -> list[str]:
@@ -116,14 +119,12 @@ async def ended(graphs: Mapping[str, Graph]) -> list[Row]:
     """Return each claim that was left, and whose thread needs nobody."""
     async with team.current().database.transaction() as connection:
         left = await claims.abandoned(connection)
-    stages, found = _stages(graphs), []
-    for row in left:
-        if row["stage"] in stages and row["input"] is None:
-            config: RunnableConfig = {"configurable": {"thread_id": row["thread_id"]}}
-            state = await stages[row["stage"]].aget_state(config)
-            if await _start(state, False) is ENDED:
-                found.append(row)
-    return found
+    stages = _stages(graphs)
+    return [
+        row
+        for row in left
+        if row["stage"] in stages and await _ended(stages[row["stage"]], row) is not None
+    ]
 
 
 async def forget(rows: list[Row]) -> int:
