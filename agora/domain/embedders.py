@@ -68,7 +68,10 @@ def _wordllama() -> Any:
     log.level, log.handlers[:] = level, handlers  # it begins to log for everybody
     # Its default looks where nothing is, and would then fetch what the wheel has brought.
     folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    loaded = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    # It takes a whole text for one word, and would keep 10,000 of them: 80 MB, no gain.
+    loaded.tokenizer.model._resize_cache(0)
+    return loaded
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from agora.domain.contracts import Act
@@ -54,6 +55,16 @@ async def test_words_of_one_meaning_are_nearer_than_others() -> None:
 async def test_any_text_has_a_vector_of_unit_length(text: str) -> None:
     [found] = await WordLlama().embed([text])
     assert cosine(found, found) == pytest.approx(1, abs=1e-4)
+
+
+async def test_texts_that_were_embedded_are_not_kept() -> None:
+    async def held_mb(name: str, texts: int) -> float:
+        for number in range(texts):
+            await WordLlama().embed([f"Which number follows {name} {number}? The next one, please"])
+        return float(psutil.Process().memory_info().rss) / 2**20
+
+    before = await held_mb("one", 500)
+    assert await held_mb("other", 4_000) - before < 4, "11 MB where each is kept"
 
 
 def test_the_shipped_embedder_dials_nowhere_and_leaves_the_log_alone() -> None:
