@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from agora.app import arenas
 from agora.app.cli import output
 
 
@@ -15,6 +16,7 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Serve the graphs, pages, probes and MCP, with a worker. Ctrl-C or SIGTERM ends it."""
+    arenas.keep_few()
     output.run(_serve(host, port, as_json), as_json)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from agora.app import arenas
 from agora.app.cli import output
 
 
@@ -18,6 +19,7 @@ def worker(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Do background jobs: takeover, pulses, upkeep. Ctrl-C or SIGTERM ends it in good order."""
+    arenas.keep_few()
     if parent is not None:
         from agora.app.supervising import end_with
 
