@@ -9,12 +9,11 @@ from psycopg.types.json import Jsonb
 
 from agora.domain.contracts import Json
 from agora.domain.recollection import HIGH, LOW, WORTH
-from memory.database import UNFLUSHED, Row, Rows
+from memory.database import Row, Rows
 
-REMEMBER = f"""
-WITH unflushed AS ({UNFLUSHED})
+REMEMBER = """
 INSERT INTO memories (tenant, kind, text, digest, origin, labels, quality, expires_at)
-SELECT %s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s FROM unflushed
+VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s)
 ON CONFLICT (tenant, kind, digest) DO NOTHING
 """
 # A tool's: found by its name. A new xid lets the index read the text again.
@@ -40,6 +39,16 @@ FROM memories WHERE id = ANY(%(ids)s) AND tenant = %(tenant)s AND labels <@ %(la
   AND NOT is_archived AND (expires_at IS NULL OR expires_at > clock_timestamp())
 """
 GONE = "SELECT id FROM memories WHERE id = ANY(%s) AND NOT is_archived"
+# Every statement locks memories in the order of ids, and a transaction of several holds all of
+# them first: whatever two tasks were told, they never wait for each other.
+HOLD = "SELECT FROM memories WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+HOLD_OF_A_TASK = """
+SELECT FROM memories WHERE id IN (
+    SELECT memory_id FROM recalled WHERE task_id = %(task_id)s UNION ALL
+    SELECT id FROM memories
+    WHERE tenant = %(tenant)s AND kind = 'tool' AND digest = ANY(%(digests)s))
+ORDER BY id FOR UPDATE
+"""
 USE = """
 WITH used AS (
     UPDATE memories SET uses = uses + 1, used_at = clock_timestamp()
@@ -48,26 +57,33 @@ WITH used AS (
 )
 INSERT INTO recalled (task_id, memory_id) SELECT %(task_id)s, id FROM used ON CONFLICT DO NOTHING
 """
-# In one order, so that two tasks that were told the same do not wait for each other.
 TOLD = """
-SELECT id FROM memories
-WHERE id IN (SELECT memory_id FROM recalled WHERE task_id = %(task_id)s)
-   OR (%(own)s AND origin = %(task_id)s)
+SELECT id FROM memories WHERE id IN (
+    SELECT memory_id FROM recalled WHERE task_id = %(task_id)s UNION ALL
+    SELECT id FROM memories WHERE %(own)s AND origin = %(task_id)s)
 ORDER BY id FOR UPDATE
 """
 # Quality moves towards 1 or towards 0, never beyond: all that a task was told or has left behind.
 PRAISE = f"UPDATE memories SET quality = quality + %(step)s * (1 - quality) WHERE id IN ({TOLD})"
 BLAME = f"UPDATE memories SET quality = quality * (1 - %(step)s) WHERE id IN ({TOLD})"
-EXPIRE = "DELETE FROM memories WHERE expires_at < clock_timestamp() RETURNING id, tenant"
+EXPIRE = """
+DELETE FROM memories WHERE id IN (
+    SELECT id FROM memories WHERE expires_at < clock_timestamp() ORDER BY id FOR UPDATE)
+RETURNING id, tenant
+"""
 ARCHIVE = f"""
-UPDATE memories SET is_archived = true WHERE NOT is_archived AND quality < {LOW}
+UPDATE memories SET is_archived = true WHERE id IN (
+    SELECT id FROM memories WHERE NOT is_archived AND quality < {LOW} ORDER BY id FOR UPDATE)
 RETURNING id, tenant
 """
 NEW = """
 SELECT id, tenant, kind, text, labels, quality FROM memories
 WHERE NOT is_archived AND NOT is_compared ORDER BY id LIMIT %s
 """
-COMPARED = "UPDATE memories SET is_compared = true WHERE id = ANY(%s)"
+COMPARED = """
+UPDATE memories SET is_compared = true
+WHERE id IN (SELECT id FROM memories WHERE id = ANY(%s) ORDER BY id FOR UPDATE)
+"""
 MERGE = """
 WITH told AS (
     UPDATE memories SET is_archived = true WHERE id = %(other)s AND NOT is_archived
@@ -99,6 +115,17 @@ class Memory:
         """Return the hash of the text and its labels: told twice is remembered once."""
         said = "\0".join((self.text, *sorted(self.labels)))
         return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def hold(connection: Rows, ids: Sequence[int]) -> None:
+    """Let nobody else change these memories until the transaction ends."""
+    await connection.execute(HOLD, [list(ids)])
+
+
+async def hold_of_a_task(connection: Rows, task_id: str, tools: Sequence[Memory]) -> None:
+    """Hold what a task was told, and those of the tools' memories that there are."""
+    wanted: Row = {"task_id": task_id, "digests": [one.digest for one in tools]}
+    await connection.execute(HOLD_OF_A_TASK, wanted | {"tenant": tools[0].tenant if tools else ""})
 
 
 async def remember(connection: Rows, memory: Memory, life: timedelta | None) -> None:

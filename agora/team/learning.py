@@ -48,10 +48,10 @@ class Learning:
                 for told, done in judged:
                     await events.publish(connection, task.id, "outcome.judged", told)
                     await _keep(connection, task, told, done)
+                await self.remembering.note(connection, task, outcome, state.get("tried") or ())
         if state.get("is_alone", True):
             await self.recalling.keep(task, outcome)
         if is_first:
-            await self.remembering.note(task, outcome, state.get("tried") or ())
             await self._prove(task, judged, state)
         return outcome
 

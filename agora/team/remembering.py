@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from agora.domain import questions, recollection, tool_tallies
-from agora.domain.contracts import AgentOutcome, AgentTask, Json, ToolCall
+from agora.domain.contracts import AgentOutcome, AgentTask, Json
 from agora.domain.errors import UsageError
 from agora.domain.judgements import Judgement
 from agora.domain.labels import INJECTED, PRIVATE, UNTRUSTED
@@ -62,18 +62,26 @@ class Remembering:
         return sorted(rows, key=lambda row: -_score(task, row, cosines[row["id"]]))[:most]
 
     async def note(
-        self, task: AgentTask, outcome: AgentOutcome, tried: Sequence[Mapping[str, Any]]
+        self,
+        connection: Rows,
+        task: AgentTask,
+        outcome: AgentOutcome,
+        tried: Sequence[Mapping[str, Any]],
     ) -> None:
         """Remember how a task turned out, and let that judge what it was told. Once is enough."""
         if outcome.cached or outcome.status == "refused":
             return
         is_good = outcome.status == "answered"
         life = timedelta(days=self.settings.memory.memories_days)
-        async with self.database.transaction() as connection:
-            for one in _memories(task, outcome, tried):
-                await memories.remember(connection, one, life)
-            await _count(connection, task, outcome, life)
-            await memories.move(connection, task.id, is_good, BY_OUTCOME)
+        tools = _tools(task, outcome)
+        # What is there is held first, by id; then comes what is new, by kind and digest: of two
+        # tasks with the same memories one waits, and never both.
+        await memories.hold_of_a_task(connection, task.id, tools)
+        for one in sorted(_memories(task, outcome, tried), key=lambda one: (one.kind, one.digest)):
+            await memories.remember(connection, one, life)
+        for one in tools:
+            await memories.revise(connection, one, life, _step(task, outcome, one.text))
+        await memories.move(connection, task.id, is_good, BY_OUTCOME)
 
     async def hear(self, task_id: str, word: Word, comment: str, answer: str | None = None) -> int:
         """Take what a person says of an answer, and what would have been right.
@@ -158,6 +166,7 @@ class Remembering:
         """Archive what says the same as this memory, or this one for a better; return which."""
         gone: set[int] = set()
         async with self.database.transaction() as connection:
+            await memories.hold(connection, [row["id"], *alike])
             for other in await memories.among(connection, alike, row["tenant"], row["labels"]):
                 if other["labels"] != row["labels"] or not _say_the_same(row, other):
                     continue
@@ -218,18 +227,23 @@ def _memories(
     return made
 
 
-async def _count(connection: Rows, task: AgentTask, outcome: AgentOutcome, life: timedelta) -> None:
-    """Add a task's calls to the one memory of each tool; in order, so that no two wait in turn."""
-    about, labels = _short(task.text, ABOUT), _labels(task, outcome)
-    for name in sorted({call.name for call in outcome.tool_calls}):
-        calls = [call for call in outcome.tool_calls if call.name == name]
+def _tools(task: AgentTask, outcome: AgentOutcome) -> list[Memory]:
+    """Return the one memory of each tool that a task has called, in order."""
+    labels = _labels(task, outcome)
+    names = sorted({call.name for call in outcome.tool_calls})
+    return [Memory(task.tenant, "tool", name, task.id, labels) for name in names]
 
-        def step(tally: Json, name: str = name, calls: Sequence[ToolCall] = calls) -> Any:
-            found = tool_tallies.tallied(tally, calls, task.id, about)
-            return found, tool_tallies.told(name, found, SAID)
 
-        one = Memory(task.tenant, "tool", name, task.id, labels)
-        await memories.revise(connection, one, life, step)
+def _step(task: AgentTask, outcome: AgentOutcome, name: str) -> Callable[[Json], tuple[Json, str]]:
+    """Return what adds a task's calls of a tool to its tally."""
+    calls = [call for call in outcome.tool_calls if call.name == name]
+    about = _short(task.text, ABOUT)
+
+    def step(tally: Json) -> tuple[Json, str]:
+        found = tool_tallies.tallied(tally, calls, task.id, about)
+        return found, tool_tallies.told(name, found, SAID)
+
+    return step
 
 
 def _labels(task: AgentTask, outcome: AgentOutcome) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -156,12 +157,38 @@ async def called(team: Team, number: int, *errors: str | None, **fields: Any) ->
     calls = [ToolCall(name="add", arguments={}, error=one, latency_s=0.5) for one in errors]
     task = AgentTask(id=f"task-{number}", text=f"How much is owed by customer {number}?", **fields)
     outcome = AgentOutcome(status="answered", answer="7", tool_calls=tuple(calls))
-    await team.remembering.note(task, outcome, [])
-    await team.remembering.note(task, outcome, [])  # a stage that begins again
+    for _ in range(2):  # a stage that begins again
+        async with team.database.transaction() as connection:
+            await team.remembering.note(connection, task, outcome, [])
 
 
 async def tools(team: Team) -> list[Any]:
     return await ask(team, "SELECT * FROM memories WHERE kind = 'tool' ORDER BY id")
+
+
+async def test_tasks_that_call_tools_which_others_were_told_of_do_not_wait_in_turn(
+    team: Team,
+) -> None:
+    def calling(*names: str) -> AgentOutcome:
+        calls = tuple(ToolCall(name=name, arguments={}, latency_s=0.5) for name in names)
+        return AgentOutcome(status="answered", answer="7", tool_calls=calls)
+
+    async def note(task_id: str, outcome: AgentOutcome) -> None:
+        task = AgentTask(id=task_id, text="How much is owed?")
+        async with team.database.transaction() as connection:
+            await team.remembering.note(connection, task, outcome, [])
+
+    await note("first", calling("add", "subtract"))
+    add, subtract = [row["id"] for row in await tools(team)]
+    for number in range(5):
+        async with team.database.transaction() as connection:
+            await memories.use(connection, [add], f"subtracts {number}")
+            await memories.use(connection, [subtract], f"adds {number}")
+        await asyncio.gather(
+            note(f"adds {number}", calling("add")),
+            note(f"subtracts {number}", calling("subtract")),
+        )
+    assert [row["tally"]["calls"] for row in await tools(team)] == [6, 6]
 
 
 async def test_the_calls_of_a_tool_are_one_memory(team: Team) -> None:
