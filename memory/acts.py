@@ -43,7 +43,8 @@ ON CONFLICT (key) DO UPDATE SET token = EXCLUDED.token, attempt = acts.attempt +
     reserved_tokens = EXCLUDED.reserved_tokens, began_at = clock_timestamp()
 WHERE acts.status = 'failed'
 """
-# The old reservation is given back and the true cost booked in one statement.
+# The old reservation is given back and the true cost booked in one statement; budgets are locked
+# as `LOCK` does it.
 SETTLE = """
 WITH act AS (
     UPDATE acts SET status = %(status)s, result = %(result)s, ended_at = clock_timestamp(),
@@ -59,7 +60,9 @@ WITH act AS (
 UPDATE budgets SET reserved_usd = reserved_usd - act.reserved, spent_usd = spent_usd + act.usd,
                    reserved_tokens = reserved_tokens - act.held,
                    spent_tokens = budgets.spent_tokens + act.spent_tokens
-FROM act WHERE budgets.name = ANY(act.budgets)
+FROM act WHERE budgets.name IN (
+    SELECT name FROM budgets JOIN act ON name = ANY(act.budgets)
+    ORDER BY name FOR UPDATE OF budgets)
 """
 SPENT = """
 SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, coalesce(sum(tokens), 0)::bigint AS tokens,

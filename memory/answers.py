@@ -60,7 +60,8 @@ ALIAS = """
 INSERT INTO aliases (scope, key, answer_id, question, judge)
 SELECT %s, %s, id, %s, %s FROM answers WHERE id = %s ON CONFLICT DO NOTHING
 """
-# A bad answer goes, and with it the one that it was served from; two questions stay two.
+# A bad answer goes, and with it the one that it was served from; two questions stay two. Answers
+# are locked in the order of ids wherever several go, so that no two wait for each other.
 REJECT = """
 WITH wrong AS (
     SELECT tenant, answer_id, form, answered_form FROM served WHERE task_id = %(task_id)s
@@ -69,7 +70,9 @@ WITH wrong AS (
     SELECT tenant, LEAST(form, answered_form), GREATEST(form, answered_form)
     FROM wrong WHERE form <> answered_form ON CONFLICT DO NOTHING
 )
-DELETE FROM answers WHERE task_id = %(task_id)s OR id IN (SELECT answer_id FROM wrong)
+DELETE FROM answers WHERE id IN (
+    SELECT id FROM answers WHERE task_id = %(task_id)s OR id IN (SELECT answer_id FROM wrong)
+    ORDER BY id FOR UPDATE)
 RETURNING id, tenant
 """
 SHOW = """
@@ -80,9 +83,15 @@ FROM answers WHERE expires_at > clock_timestamp() AND (%(id)s::bigint IS NULL OR
 ORDER BY id DESC LIMIT %(limit)s
 """
 FORGET = """
-DELETE FROM answers WHERE (%(id)s::bigint IS NULL OR id = %(id)s) RETURNING id, tenant
+DELETE FROM answers WHERE id IN (
+    SELECT id FROM answers WHERE %(id)s::bigint IS NULL OR id = %(id)s ORDER BY id FOR UPDATE)
+RETURNING id, tenant
 """
-EXPIRE = "DELETE FROM answers WHERE expires_at < clock_timestamp() RETURNING id, tenant"
+EXPIRE = """
+DELETE FROM answers WHERE id IN (
+    SELECT id FROM answers WHERE expires_at < clock_timestamp() ORDER BY id FOR UPDATE)
+RETURNING id, tenant
+"""
 FIGURES = """
 SELECT (SELECT count(*) FROM answers WHERE expires_at > clock_timestamp()) AS entries,
        (SELECT count(*) FROM aliases) AS aliases, (SELECT count(*) FROM blocked) AS blocked,

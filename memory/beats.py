@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 from agora.domain.health import Check
 from memory.database import Row, Rows
 
+# Several processes look at the same parts: all lock them in the order of names.
 BEAT = """
 INSERT INTO beats AS known (name, kind, status, said, value, unit, every_s, at, failed_at, failed)
 SELECT name, kind, status, said, value, unit, %(every_s)s, %(at)s,
@@ -15,6 +16,7 @@ SELECT name, kind, status, said, value, unit, %(every_s)s, %(at)s,
        CASE WHEN status <> 'pass' THEN said ELSE '' END
 FROM jsonb_to_recordset(%(checks)s) AS new
     (name text, kind text, status text, said text, value double precision, unit text)
+ORDER BY name
 ON CONFLICT (name) DO UPDATE SET
     kind = EXCLUDED.kind, status = EXCLUDED.status, said = EXCLUDED.said, value = EXCLUDED.value,
     unit = EXCLUDED.unit, every_s = EXCLUDED.every_s, at = EXCLUDED.at,
@@ -22,8 +24,13 @@ ON CONFLICT (name) DO UPDATE SET
     failed = CASE WHEN EXCLUDED.failed_at IS NULL THEN known.failed ELSE EXCLUDED.failed END
 """
 ALL = "SELECT * FROM beats ORDER BY name"
-TOUCH = "UPDATE beats SET at = %s"
-FORGET = "DELETE FROM beats WHERE name = ANY(%s)"
+TOUCH = """
+UPDATE beats SET at = %s WHERE name IN (SELECT name FROM beats ORDER BY name FOR UPDATE)
+"""
+FORGET = """
+DELETE FROM beats
+WHERE name IN (SELECT name FROM beats WHERE name = ANY(%s) ORDER BY name FOR UPDATE)
+"""
 MEASURE = """
 INSERT INTO measures (source, at, told) VALUES (%s, date_trunc('minute', %s::timestamptz), %s)
 ON CONFLICT (source, at) DO UPDATE SET told = measures.told || EXCLUDED.told

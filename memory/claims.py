@@ -61,7 +61,9 @@ WITH unflushed AS ({UNFLUSHED})
 UPDATE claims SET is_open = true FROM unflushed WHERE thread_id = %s AND token = %s
 """
 HAND_OVER = """
-UPDATE claims SET expires_at = clock_timestamp() WHERE thread_id = ANY(%s) AND is_open
+UPDATE claims SET expires_at = clock_timestamp() WHERE thread_id IN (
+    SELECT thread_id FROM claims WHERE thread_id = ANY(%s) AND is_open
+    ORDER BY thread_id FOR UPDATE)
 """
 # FOR SHARE holds off a takeover until the fenced transaction has committed.
 FENCE = "SELECT FROM claims WHERE thread_id = %s AND token = %s FOR SHARE"

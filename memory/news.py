@@ -22,7 +22,10 @@ SINCE = """
 SELECT feed, title, link, summary, published_at FROM news
 WHERE published_at > clock_timestamp() - %s ORDER BY published_at DESC LIMIT 1000
 """
-EXPIRE = "DELETE FROM news WHERE seen_at < clock_timestamp() - %s"
+EXPIRE = """
+DELETE FROM news WHERE link IN (
+    SELECT link FROM news WHERE seen_at < clock_timestamp() - %s ORDER BY link FOR UPDATE)
+"""
 # What people have asked lately, but for what they have asked in private.
 ASKED = """
 SELECT tenant, array_agg(body->>'text' ORDER BY created_at DESC) AS texts
@@ -67,7 +70,8 @@ async def read(connection: Rows, url: str, etag: str, modified: str, fault: str)
 async def store(connection: Rows, items: Sequence[Item]) -> int:
     """Store what is new; return how much."""
     new = 0
-    for item in items:
+    # In one order: two feeds that are read at once tell much of the same.
+    for item in sorted(items, key=lambda item: item.link):
         row = [item.link, item.feed, item.title, item.summary, item.published_at]
         new += (await connection.execute(STORE, row)).rowcount
     return new

@@ -15,7 +15,7 @@ WITH taken AS (
       AND outcome ->> 'model' IS NOT NULL AND NOT (outcome ->> 'cached')::boolean
       AND outcome -> 'tool_calls' = '[]' AND NOT body -> 'labels' ?| %(without)s
       AND NOT EXISTS (SELECT FROM other_ways WHERE task_id = tasks.id)
-    ORDER BY created_at LIMIT %(most)s
+    ORDER BY created_at, id LIMIT %(most)s
     ON CONFLICT DO NOTHING RETURNING task_id
 )
 SELECT body, outcome FROM tasks JOIN taken ON taken.task_id = tasks.id ORDER BY created_at

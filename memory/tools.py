@@ -18,7 +18,7 @@ ON CONFLICT (workspace, name) DO UPDATE SET
     gone_at = NULL, archived_at = NULL
 """
 GO = """
-UPDATE tools SET gone_at = %s WHERE workspace = %s AND name = ANY(%s) AND gone_at IS NULL
+UPDATE tools SET gone_at = %s WHERE workspace = %s AND name = %s AND gone_at IS NULL
 """
 ALL = "SELECT * FROM tools WHERE workspace = %s AND archived_at IS NULL ORDER BY name"
 SERVED = """
@@ -29,7 +29,9 @@ OLD = """
 SELECT name FROM tools WHERE workspace = %s AND gone_at < %s AND archived_at IS NULL
 """
 ARCHIVE = """
-UPDATE tools SET archived_at = %s, source = '' WHERE workspace = %s AND name = ANY(%s)
+UPDATE tools SET archived_at = %(now)s, source = '' WHERE (workspace, name) IN (
+    SELECT workspace, name FROM tools WHERE workspace = %(workspace)s AND name = ANY(%(names)s)
+    ORDER BY name FOR UPDATE)
 """
 # The team's own time where it was told, as the folds have it.
 CALLERS = """
@@ -60,9 +62,9 @@ async def put(
     await connection.execute(PUT, row | {"body": Jsonb(tool.as_json())})
 
 
-async def go(connection: Rows, workspace: str, names: list[str], now: datetime) -> None:
-    """Say that tools are there no more."""
-    await connection.execute(GO, [now, workspace, names])
+async def go(connection: Rows, workspace: str, name: str, now: datetime) -> None:
+    """Say that a tool is there no more."""
+    await connection.execute(GO, [now, workspace, name])
 
 
 async def known(connection: Rows, workspace: str) -> list[Row]:
@@ -89,7 +91,8 @@ async def old(connection: Rows, workspace: str, before: datetime) -> list[str]:
 
 async def archive(connection: Rows, workspace: str, names: list[str], now: datetime) -> None:
     """Put tools away that are gone for long."""
-    await connection.execute(ARCHIVE, [now, workspace, names])
+    given = {"now": now, "workspace": workspace, "names": names}
+    await connection.execute(ARCHIVE, given)
 
 
 async def callers(

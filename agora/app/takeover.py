@@ -130,7 +130,7 @@ async def ended(graphs: Mapping[str, Graph]) -> list[Row]:
 async def forget(rows: list[Row]) -> int:
     """Drop claims, unless somebody has just taken them; return how many."""
     async with team.current().database.transaction() as connection:
-        for row in rows:
+        for row in sorted(rows, key=lambda row: str(row["thread_id"])):
             await claims.forget(connection, row["thread_id"], row["token"])
     return len(rows)
 

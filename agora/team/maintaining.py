@@ -141,7 +141,7 @@ class Maintaining:
                 first, second = (other, one) if other["name"] in kept else (one, other)
                 doubles.append(_double(workspace, first, second, told["examples"]))
         async with self.database.transaction() as connection:
-            for name in tried:
+            for name in sorted(tried):
                 await table.probed(connection, workspace, name)
         return faults, doubles, len(fresh) - len(tried)
 

@@ -65,9 +65,12 @@ class Registering:
         await self._warn(workspace, [here[name] for name in told.gone], found)
         now = self.clock()
         async with self.database.transaction() as connection:
-            for name in (*told.added, *told.changed):
-                await table.put(connection, workspace, *found[name], now)
-            await table.go(connection, workspace, list(told.gone), now)
+            # By name, whatever becomes of it: two who look at once do not wait for each other.
+            for name in sorted((*told.added, *told.changed, *told.gone)):
+                if name in found:
+                    await table.put(connection, workspace, *found[name], now)
+                else:
+                    await table.go(connection, workspace, name, now)
         return told
 
     async def refresh(self, change_id: str) -> None:

@@ -150,7 +150,7 @@ class Scouting:
         approved = [one for one in said if _speaks_of(name, one)]
         async with self.database.transaction() as connection:
             found = await answers.find(connection, asked)
-            for text in approved if found else ():
+            for text in sorted(approved) if found else ():
                 other = asked_of(asked.tenant, asked.scope, text)
                 await answers.alias(connection, other, found["id"] if found else 0, judge.name)
         return len(approved)

@@ -79,7 +79,7 @@ class Watching:
             limits = limits.but(**own)
         async with self.database.transaction() as connection:
             state = await self._folded(connection)
-            for change_id in tool_records.alarms(state):
+            for change_id in sorted(tool_records.alarms(state)):
                 row = await changes.find(connection, change_id)
                 if row and row["status"] == "applied" and row["workspace"] == workspace:
                     alarm = _alarm(row, state)

@@ -130,6 +130,19 @@ async def test_many_at_once_never_pass_the_cap(team: Team) -> None:
     assert await budget(team, "a") == await budget(team, "b") == (0.05, 0)
 
 
+async def test_many_that_settle_at_once_are_all_booked(team: Team) -> None:
+    done = [PAID.but(ordinal=number, cost_usd=0.02) for number in range(20)]
+    for act in done:
+        assert await begun(team, act) == []
+
+    async def settle(act: Act) -> None:
+        async with team.database.transaction() as connection:
+            await acts.settle(connection, act.key(HERE), DONE.but(cost_usd=0.01))
+
+    await asyncio.gather(*map(settle, done))
+    assert await budget(team, "day") == await budget(team, "task") == (0, 0.2)
+
+
 async def test_sums_of_money_come_out_even(team: Team) -> None:
     for ordinal in range(10):
         act = PAID.but(cost_usd=0.1, ordinal=ordinal)
