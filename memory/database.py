@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from psycopg import AsyncConnection, Connection, OperationalError, ProgrammingError, conninfo
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -34,6 +35,10 @@ RECONNECT_S = 10.0
 
 class DatabaseBusyError(DatabaseError, PoolTimeout):
     """No connection came free in time: all are in use, or the server is away. Nothing was done."""
+
+
+BROKEN = (DeadlockDetected, SerializationFailure)
+"""PostgreSQL has undone a whole transaction for the sake of another one: it bears repeating."""
 
 
 class Rows(AsyncConnection[DictRow]):

@@ -25,6 +25,8 @@ OF_THE_DATABASE = (
     "PoolTimeout",
     "DatabaseBusyError",
     "CannotConnectNow",
+    "DeadlockDetected",
+    "SerializationFailure",
 )
 """Errors that say nothing of the run itself."""
 Graph = Any  # a CompiledStateGraph, whatever its state is

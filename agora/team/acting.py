@@ -26,7 +26,7 @@ from agora.team import escalating
 from agora.team.governing import Governing
 from agora.team.telemetry import telemetry
 from memory import acts, claims, decisions, escalations, events, policy_sets, rate_uses
-from memory.database import UNFLUSHED, Database, DatabaseBusyError, Row, Rows
+from memory.database import BROKEN, UNFLUSHED, Database, DatabaseBusyError, Row, Rows
 from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
@@ -35,7 +35,7 @@ audited: ContextVar[dict[str, int]] = ContextVar("audited")
 
 KEY_DIGITS = 64
 BOOKINGS = 20
-"""So often `database.wait_s` what was done waits to be booked."""
+"""So often it is tried to book what was done; for a connection `database.wait_s` each time."""
 Do = Callable[[], Awaitable[ActOutcome]]
 Judge = Callable[[], Awaitable[ActOutcome | None]]
 
@@ -271,9 +271,9 @@ class Acting:
         *,
         is_inside: bool = False,
     ) -> None:
-        """Book what has been done; while no connection is free it waits, lest it is done again."""
+        """Book what has been done; where the database cannot, again, lest it is done again."""
         for _ in range(BOOKINGS):
-            with suppress(DatabaseBusyError):
+            with suppress(DatabaseBusyError, *BROKEN):
                 return await self._book(here, act, outcome, how, error, is_inside)
         await self._book(here, act, outcome, how, error, is_inside)
 

@@ -22,9 +22,11 @@ from agora.team.acting import case, standing_alone
 from memory import acts, claims, decisions
 from memory.claims import Claim
 from tests.conftest import ask
+from tests.locking import crossing
 
 ASK = Act(kind="ask_model", subject="m", actor="risk@m", facts={"residency": "local"})
 PAID = ASK.but(cost_usd=0.5, budgets=("day",))
+LOCK_BUDGET = "SELECT FROM budgets WHERE name = %s FOR UPDATE"
 
 
 class Doing:
@@ -75,6 +77,27 @@ async def test_a_finished_act_gives_its_stored_result(team: Team, perform: Perfo
     do = Doing()
     assert [await perform(ASK, do) for _ in range(2)] == 2 * [{"n": 1}] and do.times == 1
     assert await perform(ASK.but(ordinal=1), do) == {"n": 2}
+
+
+async def test_what_was_done_is_booked_even_where_the_database_breaks_the_booking(
+    team: Team, perform: Perform
+) -> None:
+    act, do = PAID.but(budgets=("day", "task")), Doing(cost_usd=0.2)
+    async with team.database.transaction() as connection:
+        await acts.open_budgets(connection, [Budget(name="task", cap_usd=1.0)])
+    doing, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> ActOutcome:
+        doing.set()
+        await may_end.wait()
+        return await do()
+
+    performing = asyncio.ensure_future(perform(act, slowly))
+    await doing.wait()
+    async with crossing(team, LOCK_BUDGET, "task", "day"):
+        may_end.set()
+    assert await performing == {"n": 1} == await perform(act, do) and do.times == 1
+    assert await budget(team) == (0, 0.2)
 
 
 async def test_an_act_is_decided_reserved_done_and_told_in_this_order(
