@@ -6,7 +6,7 @@ Going back needs an open act of kind `commit`. What stood there stays under a re
 from collections.abc import Mapping
 
 from agora.domain import commits, git
-from agora.domain.errors import AgoraError
+from agora.domain.git import GitError
 
 Place = Mapping[str, str]
 """`head`, a commit, and `branch`, a ref; "" where the head is detached, or there is none."""
@@ -17,11 +17,11 @@ def place(workspace: str) -> dict[str, str]:
     """Return where a workspace stands."""
     try:
         head = commits.head(workspace)
-    except (AgoraError, OSError):
+    except (GitError, OSError):
         return {"head": "", "branch": ""}
     try:
         return {"head": head, "branch": git.read(workspace, "symbolic-ref", "--quiet", "HEAD")}
-    except AgoraError:
+    except GitError:
         return {"head": head, "branch": ""}
 
 
@@ -36,7 +36,7 @@ def obstacle(workspace: str, then: Place) -> str:
         return f"{workspace} was on {_short(then)}, and is on {_short(now)}"
     try:
         git.read(workspace, "cat-file", "-e", f"{then['head']}^{{commit}}")
-    except AgoraError:
+    except GitError:
         return f"{workspace} does not have the commit {then['head'][:12]} any more"
     if dirty := git.read(workspace, "status", "--porcelain", "--untracked-files=no"):
         return f"{workspace} has uncommitted work: {' '.join(dirty.split())}"
@@ -48,10 +48,11 @@ def go_back(workspace: str, then: Place, name: str) -> str:
 
     Raises GitError where files that are in no commit stand in the way. Bears repeating.
     """
-    now = place(workspace)
-    if not then["head"] or now == then:
+    if not then["head"]:
         return ""
-    kept = f"{KEPT}/{name}"
+    now, kept = place(workspace), f"{KEPT}/{name}"
+    if now == then:  # it always did, or a git went back and was killed before it said so
+        return git.read(workspace, "for-each-ref", "--format=%(refname)", kept)
     git.write(workspace, "update-ref", kept, now["head"])
     git.write(workspace, "reset", "--quiet", "--keep", then["head"])
     return kept

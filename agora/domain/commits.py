@@ -5,8 +5,7 @@ after it only the files of the diff are behind, and bringing them up bears repea
 writes needs an open act of kind `commit`.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +14,6 @@ from agora.domain import git
 from agora.domain.contracts import Change
 from agora.domain.errors import BaseMovedError, DirtyWorkspaceError
 from agora.domain.git import GitError
-
-STALE_LOCK_S = 10.0  # no git command of ours takes as long
 
 
 def build(change: Change) -> str:
@@ -32,13 +29,17 @@ def build(change: Change) -> str:
 
 
 def commit_files(workspace: Path, files: Mapping[str, str], message: str) -> str:
-    """Write and commit files as a person would, in a new repository if there is none."""
+    """Write and commit files as a person would, in a new repository if there is none.
+
+    Bears repeating.
+    """
     for name, text in files.items():
         (workspace / name).write_text(text, "utf-8")
     if not (workspace / ".git").exists():
         git.write(workspace, "init", "--quiet", "--initial-branch", "main")
     git.write(workspace, "add", "--", *files)
-    git.write(workspace, "commit", "--quiet", "--no-gpg-sign", "--message", message)
+    if git.read(workspace, "status", "--porcelain", "--untracked-files=no"):
+        git.write(workspace, "commit", "--quiet", "--no-gpg-sign", "--message", message)
     return head(str(workspace))
 
 
@@ -112,14 +113,6 @@ def paths(change: Change, sha: str) -> list[str]:
     command = ["diff", "--name-only", "--no-renames", "-z", change.base, sha]
     names = git.read(change.workspace, *command).rstrip("\0")
     return names.split("\0") if names else []
-
-
-def remove_stale_locks(workspace: str, clock: Callable[[], float] = time.time) -> None:
-    """Remove what a killed git leaves behind; only for an act whose holder has died."""
-    folder = Path(git.read(workspace, "rev-parse", "--absolute-git-dir"))
-    for lock in [*folder.glob("*.lock"), *folder.glob("refs/**/*.lock")]:
-        if clock() - lock.stat().st_mtime > STALE_LOCK_S:
-            lock.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

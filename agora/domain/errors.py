@@ -111,8 +111,11 @@ class SandboxFailedError(AgoraError):
     """The sandbox itself did not work: no verdict, neither a pass nor a failure."""
 
 
-class SandboxKilledError(AgoraError):
-    """Somebody outside has killed the sandbox: what ran in it may begin again, on a fresh copy."""
+class ChildKilledError(AgoraError):
+    """Somebody has killed git or a sandbox at work: a look tells what it had done by then."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "look for what kills processes, such as a lack of memory")
 
 
 class OverdueTestsError(SandboxFailedError):

@@ -1,13 +1,12 @@
 """The only caller of git: `read` looks, `write` changes something and needs an open act."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from agora.domain.doors import require_act
-from agora.domain.errors import WorkspaceError
+from agora.domain.errors import ChildKilledError, WorkspaceError
 
 # Fixed, so that a commit built twice has one sha; and so that nobody's configuration matters.
 IDENTITY = {
@@ -21,18 +20,14 @@ class GitError(WorkspaceError):
     """Git refused; the message is its own."""
 
 
-class GitKilledError(GitError):
-    """Somebody has killed git in the middle of its work."""
-
-
 def read(folder: Path | str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Return what git prints, without the last line break; raise GitError.
 
-    Killed by somebody, such as for want of memory, it looks once more.
+    Killed by somebody, such as for want of memory, it looks once more; ChildKilledError.
     """
     try:
         said = run(folder, arguments, env=env)
-    except GitKilledError:
+    except ChildKilledError:
         said = run(folder, arguments, env=env)
     return said.decode("utf-8", "surrogateescape").rstrip("\n")
 
@@ -40,7 +35,10 @@ def read(folder: Path | str, *arguments: str, env: Mapping[str, str] | None = No
 def write(
     folder: Path | str, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None
 ) -> str:
-    """Like `read`, for commands that leave something behind: only inside of an act."""
+    """Like `read`, for commands that leave something behind: only inside of an act.
+
+    Killed, it is not begun again: whoever knows what it was to do looks first what it has done.
+    """
     require_act("commit")
     data = stdin.encode("utf-8", "surrogateescape")
     return (
@@ -55,9 +53,13 @@ def run(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Run git with a bare environment, no hooks, no prompts and no pager; raise GitError."""
+    """Run git with a bare environment, no hooks, no prompts and no pager.
+
+    Raises GitError, and ChildKilledError.
+    """
     command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *arguments]
     bare = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    bare["GIT_OPTIONAL_LOCKS"] = "0"  # one that only looks, and is killed, leaves no lock behind
     if home := os.environ.get("HOME"):
         bare["HOME"] = home  # safe.directory and the person's filters
     try:
@@ -71,8 +73,10 @@ def run(
         )
     except FileNotFoundError:
         raise GitError("git is not installed", "apt-get install git") from None
-    if done.returncode == -signal.SIGKILL:
-        raise GitKilledError(f"git {arguments[0]} in {folder} was killed")
+    if done.returncode < 0:
+        raise ChildKilledError(
+            f"git {arguments[0]} in {folder} was killed by signal {-done.returncode}"
+        )
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or f"exit status {done.returncode}"
         raise GitError(f"git {arguments[0]} in {folder}: {said}")

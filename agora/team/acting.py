@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import structlog
+
 from agora.domain.contracts import Act, ActOutcome, Case, Json
 from agora.domain.doors import opened
 from agora.domain.errors import (
     AgoraError,
     BudgetSpentError,
+    ChildKilledError,
     ClaimLostError,
     RateReachedError,
     RefusedError,
@@ -30,12 +33,15 @@ from memory.database import BROKEN, UNFLUSHED, Database, DatabaseBusyError, Row,
 from memory.decisions import Decisions
 
 case: ContextVar[Case] = ContextVar("case")
+log = structlog.get_logger(__name__)
 audited: ContextVar[dict[str, int]] = ContextVar("audited")
 """The last decision of the running stage, as `seq`: its number in the log."""
 
 KEY_DIGITS = 64
 BOOKINGS = 20
 """So often it is tried to book what was done; for a connection `database.wait_s` each time."""
+LIVES = 3
+"""So often what does an act may be killed before somebody is told."""
 Do = Callable[[], Awaitable[ActOutcome]]
 Judge = Callable[[], Awaitable[ActOutcome | None]]
 
@@ -76,14 +82,25 @@ class Acting:
     ) -> Json:
         """Return the act's result, doing it unless it was done before.
 
-        `judge` looks at the world for an act whose holder died: the outcome if it took effect,
-        None if it did not (it then costs what was reserved, and is done again); it raises
-        UndecidableActError when nobody can tell. What `only_reads`, for the sake of reading, is
-        read again when it was before. What `is_inside` does one transaction of this very
-        database, which takes to the disk what is written here before it: nothing else waits.
+        `judge` looks at the world for an act whose holder died, or the git or the sandbox that did
+        it: the outcome if it took effect, None if it did not (it then costs what was reserved, and
+        is done again); it raises UndecidableActError when nobody can tell. What `only_reads`, for
+        the sake of reading, is read again when it was before. What `is_inside` does one
+        transaction of this very database, which takes to the disk what is written here before it:
+        nothing else waits.
         Raises RefusedError and BudgetSpentError before anything is done, ClaimLostError when
-        somebody else has taken the thread over.
+        somebody else has taken the thread over, ChildKilledError when too much is killed.
         """
+        for _ in range(LIVES - 1):
+            try:
+                return await self._perform(act, do, judge, only_reads, is_inside)
+            except ChildKilledError as error:
+                log.warning("begun again", act=act.kind, subject=act.subject, error=str(error))
+        return await self._perform(act, do, judge, only_reads, is_inside)
+
+    async def _perform(
+        self, act: Act, do: Do, judge: Judge, only_reads: bool, is_inside: bool
+    ) -> Json:
         here = case.get()
         known = await self._find(here, act)
         if known and known["status"] == "done":
@@ -103,6 +120,8 @@ class Acting:
             self.decisions.keep_head(decided)
         try:
             outcome = await self._do(here, act, do)
+        except ChildKilledError:
+            raise  # the act stays open, as if its holder had died: what became of it is judged
         except Exception as error:
             await self._settle(here, act, None, "failed", error)
             raise

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agora.domain import branches, commits
+from agora.domain import branches, commits, git_locks
 from agora.domain.contracts import Act, ActOutcome, Approval, Change, Json
 from agora.domain.errors import BaseMovedError, RefusedError, UsageError
 from agora.team.acting import Acting, case, standing_alone
@@ -42,7 +42,9 @@ class Changing:
 
         act = Act(kind="commit", subject=f"{workspace} {message}", actor="operator")
         with standing_alone(uuid.uuid4().hex[:16], "commit"):
-            done = await self.acting.perform(act, lambda: asyncio.to_thread(write))
+            done = await self.acting.perform(
+                act, lambda: asyncio.to_thread(write), lambda: _unlocked(workspace)
+            )
         return str(done["commit"])
 
     async def go_back(self, workspace: str, then: branches.Place, name: str) -> str:
@@ -53,7 +55,9 @@ class Changing:
 
         act = Act(kind="commit", subject=f"{workspace} back to {then['head']}", actor="operator")
         with standing_alone(uuid.uuid4().hex[:16], "restore"):
-            done = await self.acting.perform(act, lambda: asyncio.to_thread(write))
+            done = await self.acting.perform(
+                act, lambda: asyncio.to_thread(write), lambda: _unlocked(workspace)
+            )
         return str(done["kept"])
 
     async def propose(
@@ -348,6 +352,11 @@ class Changing:
         )
         await self.propose(reverse, None, {})
         return reverse
+
+
+async def _unlocked(workspace: str) -> None:
+    """Judge what was killed and bears repeating: no lock of its stands in the way any more."""
+    await git_locks.remove_stale(workspace)
 
 
 def report_of(row: Row) -> str:

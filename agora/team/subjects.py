@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from agora.domain import commits
+from agora.domain import commits, git_locks
 from agora.domain.contracts import ActKind, ActOutcome, Change
 
 
@@ -29,7 +29,7 @@ class Subject(Protocol):
         """
 
     async def finish(self, change: Change) -> ActOutcome | None:
-        """Return what a dead holder's application came to, finished; None: it took no effect."""
+        """Return what a killed application came to, finished; None: it took no effect."""
 
     async def reversal(self, place: str, applied: str) -> str:
         """Return the diff that takes back what led to the state `applied`."""
@@ -51,7 +51,8 @@ class Workspaces:
         return await asyncio.to_thread(_commit, change)
 
     async def finish(self, change: Change) -> ActOutcome | None:
-        """Look whether a dead holder's commit took effect, and bring up what it left behind."""
+        """Look whether a killed commit took effect, and bring up what it left behind."""
+        await git_locks.remove_stale(change.workspace)
         return await asyncio.to_thread(_finish, change)
 
     async def reversal(self, place: str, applied: str) -> str:
@@ -61,14 +62,14 @@ class Workspaces:
 
 def _commit(change: Change) -> ActOutcome:
     sha = commits.build(change)
-    commits.refuse_dirty(change, sha)
-    commits.move_branch(change, sha)
+    if not commits.contains(change, sha):  # git may have refused half-way, and somebody resumed
+        commits.refuse_dirty(change, sha)
+        commits.move_branch(change, sha)
     commits.bring_up(change, sha)
     return ActOutcome(result={"commit": sha})
 
 
 def _finish(change: Change) -> ActOutcome | None:
-    commits.remove_stale_locks(change.workspace)
     sha = commits.build(change)
     if not commits.contains(change, sha):
         return None

@@ -12,7 +12,7 @@ from typing import TypeVar
 import structlog
 
 from agora.domain.contracts import Improvement
-from agora.domain.errors import SandboxKilledError
+from agora.domain.errors import ChildKilledError
 from agora.domain.repair.sandbox import Sandbox, choose_sandbox
 from agora.domain.repair.workspace import TestCommand, Workspace, open_workspace, pristine
 from agora.domain.settings import SandboxSettings
@@ -50,7 +50,7 @@ def opened(settings: SandboxSettings, order: Improvement) -> Bench:
 async def on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
     """Call `do` in a thread with a pristine copy; when we are cancelled, so is what it runs.
 
-    Should its sandbox be killed from outside, it is called once more, with another copy.
+    Should its sandbox be killed, or the git that copies, it is called once more, with another copy.
     """
     cancel = Event()
 
@@ -61,7 +61,7 @@ async def on_a_copy(bench: Bench, do: Callable[[Path, Event], T]) -> T:
     try:
         try:
             return await asyncio.to_thread(work)
-        except SandboxKilledError as error:
+        except ChildKilledError as error:
             log.warning("begun again", workspace=str(bench.workspace.root), error=str(error))
             return await asyncio.to_thread(work)
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from agora.domain.contracts import Json
-from agora.domain.errors import SandboxFailedError, SandboxKilledError
+from agora.domain.errors import ChildKilledError, SandboxFailedError
 from agora.domain.repair.diffs import contents, diff_of
 from agora.domain.repair.edits import Attempt, pairs, singles
 from agora.domain.repair.examples import expected_answers, known_constants
@@ -58,7 +58,7 @@ class Rehearsal:
     def ask(self, batch: Json) -> Json:
         """Send one line and return the answer to it.
 
-        Raises SandboxFailedError where none comes, and SandboxKilledError.
+        Raises SandboxFailedError where none comes, and ChildKilledError.
         """
         try:
             self.running.stdin.write(json.dumps(batch).encode() + b"\n")
@@ -292,7 +292,7 @@ class Hunt:
         """Let every sandbox take from one queue; return what ran out of its time."""
         late: list[Attempt] = []
         failed: list[SandboxFailedError] = []
-        killed: list[SandboxKilledError] = []
+        killed: list[ChildKilledError] = []
 
         def work(rehearsal: Rehearsal) -> None:
             try:
@@ -300,7 +300,7 @@ class Hunt:
                     self._judge(rehearsal, batch, patience, late)
             except SandboxFailedError as error:
                 failed.append(error)
-            except SandboxKilledError as error:
+            except ChildKilledError as error:
                 killed.append(error)
 
         threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in rehearsals]

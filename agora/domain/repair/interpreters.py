@@ -96,16 +96,17 @@ def interpreter_of(program: Path) -> Interpreter | None:
 def _asked(shim: Path) -> Interpreter | None:
     """Ask a version manager's script which Python it stands for."""
     try:
-        done = subprocess.run(
-            [shim, "-I", "-S", "-c", "import sys; print(sys.executable)"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        done = _run(shim)
+        if done.returncode < 0:  # somebody has killed it
+            done = _run(shim)
     except (OSError, subprocess.SubprocessError):
         return None
-    return Interpreter(Path(done.stdout.strip()))
+    return None if done.returncode else Interpreter(Path(done.stdout.strip()))
+
+
+def _run(shim: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(shim), "-I", "-S", "-c", "import sys; print(sys.executable)"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
 
 
 def _is_script(program: Path) -> bool:

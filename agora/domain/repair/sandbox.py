@@ -19,7 +19,7 @@ from threading import Event
 from typing import IO
 
 from agora.domain.doors import require_act
-from agora.domain.errors import SandboxFailedError, SandboxKilledError, SandboxMissingError
+from agora.domain.errors import ChildKilledError, SandboxFailedError, SandboxMissingError
 from agora.domain.repair.walls import INSIDE, Walls, give_away
 from agora.domain.settings import SandboxSettings
 
@@ -69,7 +69,7 @@ class Sandbox:
         """Run one command in `folder`, which it may write, and return how it ended.
 
         `readable` keep their paths; `at` is where the folder appears inside. Raises
-        SandboxFailedError where the sandbox itself did not work, and SandboxKilledError.
+        SandboxFailedError where the sandbox itself did not work, and ChildKilledError.
         """
         with self.open(
             folder, command, readable=readable, env=env, at=at, cpu_s=timeout_s
@@ -169,15 +169,13 @@ class Running:
             pass
 
     def require_alive(self) -> None:
-        """Raise SandboxKilledError if somebody else has killed what says nothing any more."""
+        """Raise ChildKilledError if somebody else has killed what says nothing any more."""
         try:
             status = self.process.wait(GLANCE_S)
         except subprocess.TimeoutExpired:
             return
         if status == -signal.SIGKILL and not self.is_given_up.is_set():
-            raise SandboxKilledError(
-                "the sandbox was killed", "look for what kills processes, such as a lack of memory"
-            )
+            raise ChildKilledError("the sandbox was killed")
 
     def end(self) -> None:
         """Kill whatever is left and close our ends."""

@@ -70,6 +70,7 @@ CORE = (
     "agora/domain/redaction.py",
     "agora/domain/commits.py",
     "agora/domain/git.py",
+    "agora/domain/git_locks.py",
     "agora/domain/sequential.py",
     "agora/domain/repair/gate.py",
     "agora/domain/repair/suspicions.py",

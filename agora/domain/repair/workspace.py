@@ -123,7 +123,8 @@ def pristine(workspace: Workspace, commit: str, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="agora-index-") as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-        git.read(workspace.root, "read-tree", commit, env=env)
+        # Not `read`: a second look would find the lock of the first one.
+        git.run(workspace.root, ("read-tree", commit), env=env)
         git.read(workspace.root, "checkout-index", "-a", "-f", f"--prefix={target}/", env=env)
     return target
 
@@ -159,7 +160,7 @@ def _require_rest(root: Path) -> None:
 
 
 def _require_clean(root: Path) -> None:
-    arguments = ("--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no")
+    arguments = ("status", "--porcelain", "-z", "--untracked-files=no")
     changed = [entry[3:] for entry in git.read(root, *arguments).split("\0") if entry]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""

@@ -3,12 +3,16 @@ from pathlib import Path
 import pytest
 
 from agora.app import installed, snapshots
+from agora.domain import git_locks
 from agora.domain.contracts import Change
 from agora.domain.errors import DirtyWorkspaceError, UsageError
 from agora.team import Team
 from agora.team.acting import standing_alone
 from tests.conftest import ask, commit, repository, sh
+from tests.dying_git import AFTER, AMID, BEFORE, DyingGit, dying_git
 from tests.running import Hire
+
+__all__ = ["dying_git"]
 
 FIGURES = {"p50_ms": 50.0, "rss_mb": 150.0, "at_once": 12}
 
@@ -79,6 +83,21 @@ async def test_workspaces_go_back_and_what_stood_there_is_kept(team: Team, shop:
     assert told["is_verified"] and sh(shop, "git", "rev-parse", "HEAD") == then
     assert (shop / "prices.py").read_text() == "ONE = 1\n"
     assert (shop / "notes.txt").read_text() == "in no commit\n"
+    assert sh(shop, "git", "rev-parse", told["workspaces"][str(shop)]) == later
+
+
+@pytest.mark.parametrize("manner", [BEFORE, AMID, AFTER])
+async def test_a_git_that_is_killed_while_it_goes_back_goes_back_all_the_same(
+    team: Team, shop: Path, dying_git: DyingGit, monkeypatch: pytest.MonkeyPatch, manner: str
+) -> None:
+    monkeypatch.setattr(git_locks, "STALE_S", 0.05)
+    taken = await snapshots.create(team)
+    (shop / "prices.py").write_text("ONE = 2\n")
+    later = commit(shop, "Raise the price")
+    dying_git.dies("reset", manner)
+    told = await snapshots.restore(team, taken["id"])
+    assert told["is_verified"] and dying_git.deaths == 1
+    assert (shop / "prices.py").read_text() == "ONE = 1\n"
     assert sh(shop, "git", "rev-parse", told["workspaces"][str(shop)]) == later
 
 

@@ -137,12 +137,15 @@ def test_a_lock_in_the_way_is_no_moved_base(change: Change) -> None:
     lock.touch()
     with pytest.raises(GitError, match="lock"):
         commits.move_branch(change, sha)
-    commits.remove_stale_locks(change.workspace)
-    assert lock.exists(), "it may be somebody's who is at work"
-    os.utime(lock, (0, 0))
-    commits.remove_stale_locks(change.workspace)
+    lock.unlink()
     commits.move_branch(change, sha)
     assert commits.head(change.workspace) == sha
+
+
+def test_files_that_were_committed_already_are_not_committed_twice(change: Change) -> None:
+    workspace = Path(change.workspace)
+    first = commits.commit_files(workspace, {"more.txt": "x\n"}, "More")
+    assert commits.commit_files(workspace, {"more.txt": "x\n"}, "More") == first != change.base
 
 
 def test_a_reversal_takes_a_commit_back(change: Change) -> None:

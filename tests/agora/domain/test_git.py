@@ -1,5 +1,4 @@
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -7,9 +6,12 @@ import pytest
 from agora.domain import git
 from agora.domain.contracts import Act
 from agora.domain.doors import opened
-from agora.domain.errors import OutsideOfActError
-from agora.domain.git import GitError, GitKilledError
+from agora.domain.errors import ChildKilledError, OutsideOfActError
+from agora.domain.git import GitError
 from tests.conftest import repository, sh
+from tests.dying_git import BEFORE, DyingGit, dying_git
+
+__all__ = ["dying_git"]
 
 
 @pytest.fixture
@@ -38,20 +40,30 @@ def test_what_git_refuses_is_said_in_its_own_words(workspace: Path, tmp_path: Pa
 
 
 def test_a_look_that_is_killed_is_taken_again_and_a_change_is_not(
-    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, dying_git: DyingGit
 ) -> None:
-    mark, real = tmp_path / "killed", shutil.which("git")
-    shim = tmp_path / "bin" / "git"
-    shim.parent.mkdir()
-    shim.write_text(
-        f'#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\nexec {real} "$@"\n'
-    )
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
-    assert git.read(workspace, "ls-files") == "a.txt" and mark.exists()
-    mark.unlink()
-    with opened(Act(kind="commit", subject="w")), pytest.raises(GitKilledError, match="killed"):
+    dying_git.dies("ls-files", BEFORE)
+    assert git.read(workspace, "ls-files") == "a.txt" and dying_git.deaths == 1
+    dying_git.dies("tag", BEFORE)
+    with opened(Act(kind="commit", subject="w")), pytest.raises(ChildKilledError, match="killed"):
         git.write(workspace, "tag", "x")
+
+
+def test_a_kill_is_no_answer_of_gits(workspace: Path, dying_git: DyingGit) -> None:
+    dying_git.dies("merge-base", BEFORE, times=2)
+    with pytest.raises(ChildKilledError, match="signal 9"):
+        try:
+            git.read(workspace, "merge-base", "HEAD", "HEAD")
+        except GitError:
+            pytest.fail("taken for: there is no common history")
+
+
+def test_what_only_looks_locks_nothing(workspace: Path) -> None:
+    os.utime(workspace / "a.txt", (0, 0))  # an index that git would like to bring up to date
+    before = (workspace / ".git" / "index").stat()
+    assert git.read(workspace, "status", "--porcelain") == ""
+    after = (workspace / ".git" / "index").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_nobodys_configuration_or_hook_matters(

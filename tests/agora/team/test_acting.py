@@ -12,13 +12,14 @@ from agora.domain.doors import require_act
 from agora.domain.errors import (
     AgoraError,
     BudgetSpentError,
+    ChildKilledError,
     ClaimLostError,
     RefusedError,
     UndecidableActError,
 )
 from agora.domain.models import Spent
 from agora.team import Team
-from agora.team.acting import case, standing_alone
+from agora.team.acting import LIVES, case, standing_alone
 from memory import acts, claims, decisions
 from memory.claims import Claim
 from tests.conftest import ask
@@ -137,6 +138,39 @@ async def test_an_open_act_that_did_not_is_paid_for_and_done_again(
     assert await budget(team) == (0, 0.6)
     (row,) = await ask(team, "SELECT attempt, status FROM acts")
     assert (row["attempt"], row["status"]) == (2, "done")
+
+
+async def killed() -> ActOutcome:
+    raise ChildKilledError("git was killed")
+
+
+async def test_an_act_whose_child_is_killed_is_judged_like_that_of_a_dead_holder(
+    team: Team, perform: Perform
+) -> None:
+    async def it_took_effect() -> ActOutcome:
+        return ActOutcome(result={"n": 77}, cost_usd=0.1)
+
+    assert await perform(PAID, killed, it_took_effect) == {"n": 77}
+    assert await budget(team) == (0, 0.1)
+
+
+async def test_an_act_whose_children_are_killed_is_done_again_but_not_for_ever(
+    team: Team, perform: Perform
+) -> None:
+    lives, do = iter([killed] * (LIVES - 1)), Doing()
+    assert await perform(ASK, lambda: next(lives, do)()) == {"n": 1}
+    times = 0
+
+    async def counted() -> ActOutcome:
+        nonlocal times
+        times += 1
+        return await killed()
+
+    other = ASK.but(ordinal=1)
+    with pytest.raises(ChildKilledError):
+        await perform(other, counted)
+    assert times == LIVES
+    assert await perform(other, do) == {"n": 2}, "nobody is barred from trying again"
 
 
 async def test_an_open_act_of_which_nobody_can_tell_stays_open(

@@ -98,6 +98,18 @@ def test_looking_writes_nothing(root: Path, tmp_path: Path) -> None:
     assert state() == before
 
 
+def test_a_version_managers_script_that_is_killed_is_asked_again(
+    root: Path, tmp_path: Path
+) -> None:
+    mark, shim = tmp_path / "killed", root / "bin" / "python"
+    shim.parent.mkdir()
+    shim.write_text(
+        f"#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\necho {sys.executable}\n"
+    )
+    shim.chmod(0o755)
+    assert parsed("bin/python -m pytest", root).interpreter == OWN and mark.exists()
+
+
 def test_only_pytest_is_a_test_command(root: Path) -> None:
     for text in ("make test", "python test_tool.py", "sh -c pytest", "", "pytest 'x"):
         with pytest.raises(WorkspaceError):
