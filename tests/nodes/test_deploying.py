@@ -5,6 +5,7 @@ import pytest
 
 from agora.domain.contracts import Approval, Change
 from agora.domain.errors import RefusedError
+from agora.domain.git import GitError
 from agora.team import Team
 from nodes.deploying import deploying
 from tests.conftest import ask, commit, sh
@@ -72,6 +73,17 @@ async def test_a_moved_base_leads_back_to_testing(shop: Workshop) -> None:
     assert shop.passed == ["deploying", "testing"] and state["rebased"] == 1
     assert (await shop.team.changing.find("change"))["base"] == moved
     assert shop.commits[0] == moved and not shop.litter
+
+
+async def test_what_git_refused_half_way_is_finished_by_whoever_resumes(shop: Workshop) -> None:
+    given, lock = await approved(shop, change_in(shop)), shop.root / ".git" / "index.lock"
+    lock.touch()  # somebody else is at work
+    with pytest.raises(GitError, match=r"index\.lock"):
+        await shop.begin(state=given)
+    lock.unlink()
+    state = await shop.go("one", None)
+    assert len(shop.commits) == 2 and shop.commits[0] == state["commit"]
+    assert shop.read() == MENDED and not shop.litter
 
 
 async def test_a_watch_begins_with_the_success_so_far(shop: Workshop) -> None:
