@@ -86,7 +86,7 @@ async def test_workspaces_go_back_and_what_stood_there_is_kept(team: Team, shop:
     assert sh(shop, "git", "rev-parse", told["workspaces"][str(shop)]) == later
 
 
-@pytest.mark.parametrize("manner", [BEFORE, AMID, AFTER])
+@pytest.mark.parametrize("manner", [BEFORE, AMID, AFTER], ids=["before", "amid", "after"])
 async def test_a_git_that_is_killed_while_it_goes_back_goes_back_all_the_same(
     team: Team, shop: Path, dying_git: DyingGit, monkeypatch: pytest.MonkeyPatch, manner: str
 ) -> None:

@@ -7,9 +7,12 @@ import pytest
 from agora.domain import commits
 from agora.domain.contracts import Act, Change
 from agora.domain.doors import opened
-from agora.domain.errors import BaseMovedError, DirtyWorkspaceError
+from agora.domain.errors import BaseMovedError, ChildKilledError, DirtyWorkspaceError
 from agora.domain.git import GitError
 from tests.conftest import commit, repository, sh
+from tests.dying_git import BEFORE, DyingGit, dying_git
+
+__all__ = ["dying_git"]
 
 DIFF = """--- a/calc.py
 +++ b/calc.py
@@ -65,6 +68,13 @@ def test_a_commit_built_twice_has_one_sha_and_no_branch(change: Change) -> None:
     assert commits.build(change) == sha
     assert commits.head(change.workspace) == change.base and status(change) == ""
     assert not commits.contains(change, sha)
+
+
+def test_a_git_that_is_killed_has_not_said_no(change: Change, dying_git: DyingGit) -> None:
+    sha = apply(change)
+    dying_git.dies("merge-base", BEFORE, times=2)
+    with pytest.raises(ChildKilledError, match="was killed by signal 9"):
+        commits.contains(change, sha)
 
 
 def test_branch_files_and_index_are_brought_up(change: Change) -> None:

@@ -49,15 +49,6 @@ def test_a_look_that_is_killed_is_taken_again_and_a_change_is_not(
         git.write(workspace, "tag", "x")
 
 
-def test_a_kill_is_no_answer_of_gits(workspace: Path, dying_git: DyingGit) -> None:
-    dying_git.dies("merge-base", BEFORE, times=2)
-    with pytest.raises(ChildKilledError, match="signal 9"):
-        try:
-            git.read(workspace, "merge-base", "HEAD", "HEAD")
-        except GitError:
-            pytest.fail("taken for: there is no common history")
-
-
 def test_what_only_looks_locks_nothing(workspace: Path) -> None:
     os.utime(workspace / "a.txt", (0, 0))  # an index that git would like to bring up to date
     before = (workspace / ".git" / "index").stat()
