@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 import redis
 
+START_S = 60  # on a busy machine
+
 
 @dataclass
 class RedisServer:
@@ -37,7 +39,8 @@ class RedisServer:
         self.process = subprocess.Popen(
             ["redis-server", *options, "--dir", self.folder.name], stdout=subprocess.DEVNULL
         )
-        for _ in range(500):
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
             with suppress(redis.RedisError), self.client() as client:
                 if client.ping():
                     return

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from langgraph_sdk.client import SyncLangGraphClient
 
 AGORA = Path(sys.executable).with_name("agora")
 START_S = 150  # on a busy machine
+_held: list[socket.socket] = []
 
 
 @dataclass
@@ -137,5 +138,12 @@ def ending(*processes: Process) -> Iterator[None]:
 
 
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return int(found.getsockname()[1])
+    """Return a port that no other process is given until a server of ours listens there.
+
+    It stays bound here as long as this process lives; who reuses addresses may listen all the same.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return int(held.getsockname()[1])

@@ -96,4 +96,4 @@ def test_it_runs_as_a_process_of_its_own() -> None:
         with urllib.request.urlopen(f"{url}/exchanges") as seen:
             assert [exchange["fault"] for exchange in json.load(seen)] == ["500", None]
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

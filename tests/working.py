@@ -29,7 +29,7 @@ async def work() -> None:
         await jobs.work(running, 2, jobs.Tally())
 
 
-async def until(happened: Any, seconds: float = 30) -> None:
+async def until(happened: Any, seconds: float = 120) -> None:
     """Wait for what a background job brings about."""
     async with asyncio.timeout(seconds):
         while not happened():

@@ -66,7 +66,7 @@ async def test_nobody_waits_long_for_a_server_that_is_busy(hire: Hire) -> None:
     staff = hire(cloud=True)
     staff.server.manner.retry_after = "60"
     staff.server.fault = whoever_is_asked_first("429")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):  # less than it asks for
         assert (await staff.ask(QUESTION))["status"] == "answered"
 
 
@@ -76,7 +76,7 @@ async def test_cancelling_a_run_closes_its_connection(hire: Hire, fault: str, cl
     staff = hire(local=() if cloud else (LOCAL,), cloud=cloud)
     staff.server.fail(fault)
     running = asyncio.ensure_future(staff.ask(QUESTION))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(one.tokens_out or fault == "hang" for one in staff.server.exchanges):
             await asyncio.sleep(0.01)
         running.cancel()

@@ -6,7 +6,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 
@@ -119,7 +118,7 @@ def _ends_elsewhere_when_its_server_is_killed(site: Site) -> None:
     beside = site.one.worker()
     thread_id, run_id = site.begin(site.one, "What is six times seven?")
     site.one.kill()
-    until(lambda: not psutil.pid_exists(beside.pid), SOON_S)
+    until(lambda: not beside.is_running(), SOON_S)
     site.hold(0)
     assert _answer(site.two.client.runs.join(thread_id, run_id)) == "forty-two"
     streamed = list(site.two.client.runs.join_stream(thread_id, run_id))
@@ -143,7 +142,7 @@ def _is_handed_over_when_its_server_is_told_to_stop(site: Site) -> None:
     beside = site.two.worker()
     _, run_id = site.begin(site.two, "What is five times eight, and two?")
     assert site.two.stop() == 0, site.two.said()
-    assert not psutil.pid_exists(beside.pid)
+    assert not beside.is_running()
     site.hold(0)
     until(lambda: site.statuses(run_id) == ("success", "idle"), SOON_S, site.third.said)
 

@@ -1,12 +1,9 @@
 """Studio's own server, driven as a user's program would."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from tests.improving import APPROVE, FILES, MENDED, decided
 from tests.model_server import ModelServer
 from tests.reading import ROOT
 from tests.running import plainly
+from tests.serving import START_S, free_port, until
 
 SHOWN = ("agora", "config", "graphs", "langgraph.json", "memory", "nodes", "prompts", "web")
 README = "# Prices\n\nPrices are kept in prices.py. Nobody else keeps prices.\n"
@@ -42,7 +40,7 @@ def address(url: str, models: ModelServer, tmp_path: Path) -> Iterator[str]:
     stand.mkdir()
     for name in SHOWN:
         (stand / name).symlink_to(ROOT / name)
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [Path(sys.executable).with_name("langgraph"), "dev", "--no-browser", "--no-reload"]
     env = {
@@ -71,21 +69,15 @@ def address(url: str, models: ModelServer, tmp_path: Path) -> Iterator[str]:
             server.wait()
 
 
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return int(found.getsockname()[1])
-
-
 def _await_server(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def is_up() -> bool:
         assert server.poll() is None, log.read_text()[-3000:]
         try:
-            if httpx.get(f"{address}/ok", timeout=2).status_code == 200:
-                return
+            return httpx.get(f"{address}/ok", timeout=30).status_code == 200
         except httpx.TransportError:
-            continue
-    raise AssertionError(log.read_text()[-3000:])
+            return False
+
+    until(is_up, START_S, log.read_text)
 
 
 async def _offered(client: Any) -> dict[str, str]:

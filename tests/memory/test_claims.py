@@ -172,7 +172,7 @@ def test_of_two_processes_each_thread_has_one(url: str) -> None:
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    won = [json.loads(process.communicate(timeout=60)[0]) for process in racers]
+    won = [json.loads(process.communicate(timeout=120)[0]) for process in racers]
     assert sorted(thread for one in won for thread, _ in one) == sorted(threads)
     assert all(won), "one process was too late to race"
     tokens = [token for one in won for _, token in one]

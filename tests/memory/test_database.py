@@ -123,7 +123,7 @@ def test_two_processes_may_migrate_at_once(server: str) -> None:
     _create(server, name, "template1")
     command = [sys.executable, "-W", "ignore", "-c", MIGRATE, _named(server, name)]
     racers = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
-    assert [racer.wait(60) for racer in racers] == [0, 0]
+    assert [racer.wait(120) for racer in racers] == [0, 0]
     migrate(_named(server, name))
     with psycopg.connect(_named(server, name)) as connection:
         query = "SELECT migration_id, count(*) FROM _yoyo_migration GROUP BY 1 ORDER BY 1"

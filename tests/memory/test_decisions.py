@@ -149,7 +149,7 @@ async def test_two_processes_make_one_chain(team: Team, settings: Settings) -> N
     where = [settings.database.url.get_secret_value(), str(settings.folder / "keys")]
     command = [sys.executable, "-W", "ignore", "-c", WRITER, *where]
     writers = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b")]
-    assert [await asyncio.to_thread(writer.wait, 60) for writer in writers] == [0, 0]
+    assert [await asyncio.to_thread(writer.wait, 120) for writer in writers] == [0, 0]
     assert await verified(team) == Finding(80)
 
 

@@ -13,6 +13,7 @@ import pytest
 from agora.domain.settings import load
 from memory.chroma import ChromaFiles, ChromaServer, IndexHeldError, IndexLostError, choose_chroma
 from memory.index import Collection, Index
+from tests.serving import START_S, free_port, until
 
 HERE = "installation-1"
 NAME = Collection(HERE, "answers", "default", "wordllama", 2)
@@ -29,21 +30,23 @@ async def index(tmp_path: Path) -> AsyncIterator[Index]:
 @pytest.fixture(scope="module")
 def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Chroma server, as `chroma run` starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("chroma")), "run", "--host", "127.0.0.1"]
     folder = tmp_path_factory.mktemp("chroma")
     command += ["--port", str(port), "--path", str(folder)]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(300):
+
+    def is_up() -> bool:
+        assert running.poll() is None, "chroma has ended"
         with socket.socket() as asked:
-            if asked.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        subprocess.run(["sleep", "0.1"], check=True)
-    yield f"http://127.0.0.1:{port}"
-    running.send_signal(signal.SIGTERM)
-    running.wait(20)
+            return asked.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        until(is_up, START_S)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(60)
 
 
 async def fill(index: Index) -> None:

@@ -59,12 +59,12 @@ async def test_a_run_waits_longer_than_its_lease_for_a_connection(hire: Hire) ->
         running = asyncio.create_task(staff.task.ainvoke(TASK, thread("one"), durability="sync"))
         await asks_in_vain(staff.team, 3 * WAIT_S)
         await held.aclose()
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), 60)
     async with exhausted(staff.team) as held:  # in the middle of a stage
         await asks_in_vain(staff.team, 1.2 * LEASE_S)
         assert not running.done()
         await held.aclose()
-        done = await asyncio.wait_for(running, 20)
+        done = await asyncio.wait_for(running, 60)
     assert done["outcome"]["status"] == "answered"
     acts = await ask(staff.team, "SELECT FROM acts WHERE kind = 'ask_model'")
     assert len(staff.prompts) == 1 == len(acts), "asked and paid once"

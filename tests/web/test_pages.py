@@ -138,13 +138,13 @@ async def test_a_run_that_has_stopped_can_be_tried_again(
     page = await pages.read("/approvals/change")
     shown = (await team.changing.find("change"))["digest"]
     await pages.post("/approvals/change", page, decision="approve", hash=shown)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "The run has stopped" not in (page := await pages.read("/approvals/change")):
             await asyncio.sleep(0.05)
     assert "uncommitted" in page
     (waiting.root / "prices.py").write_text(MENDED.replace("*", "+"))
     await pages.post("/approvals/change/again", page)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "Try again" in (page := await pages.read("/approvals/change")):
             await asyncio.sleep(0.05)
         while (await team.changing.find("change"))["status"] != "applied":

@@ -47,6 +47,6 @@ async def test_a_persons_word_on_a_page_decides_what_becomes_of_an_act(
 
 
 async def ended(served: Served, status: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while f"</svg>{status}" not in await served.read("/tasks/post"):
             await asyncio.sleep(0.1)

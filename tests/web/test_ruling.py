@@ -40,7 +40,7 @@ async def met(hire: Hire, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tupl
 
 async def ruled(served: Served) -> str:
     """Wait until the run has got its ruling, and return the page."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "decided by" not in (page := await served.read(PATH)):
             await asyncio.sleep(0.05)
     return page
@@ -48,7 +48,7 @@ async def ruled(served: Served) -> str:
 
 async def settled(staff: Staff) -> dict[str, Any]:
     """Wait until the task has its outcome, and return the state."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (state := await staff.state()).get("outcome"):
             await asyncio.sleep(0.05)
     return state

@@ -104,7 +104,7 @@ async def test_a_worker_finishes_a_run_whose_process_has_died(
         return bool(rows and rows[0]["outcome"])
 
     async with working(team):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not await is_done():
                 await asyncio.sleep(0.1)
 
@@ -158,10 +158,10 @@ async def test_a_worker_that_is_told_to_stop_ends_in_good_order(
     with worker(settings, "-c", run, "worker", "--json") as process:
         assert process.stdout and process.stderr
         assert "working" in await asyncio.to_thread(process.stderr.readline)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await ask(team, "SELECT FROM procrastinate_workers"):
                 await asyncio.sleep(0.05)
         process.send_signal(told)
-        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert await asyncio.to_thread(process.wait, 60) == 0
         assert '"failed": 0' in process.stdout.read()
     assert await ask(team, "SELECT FROM procrastinate_workers") == []

@@ -249,7 +249,7 @@ async def test_a_weight_of_healing_is_of_no_avail_for_the_last_usable_model(
 async def test_a_worker_says_that_it_lives_and_that_it_leaves(team: Team) -> None:
     vigil = Vigil.of(team, runs.Runs({}))
     task = asyncio.create_task(vigil.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await ask(team, "SELECT FROM beats WHERE kind = 'process'"):
             await asyncio.sleep(0.05)
     task.cancel()

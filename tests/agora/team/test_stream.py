@@ -31,7 +31,8 @@ REDIS = pytest.param("redis", marks=pytest.mark.needs("redis-server"))
 alone = pytest.mark.parametrize("delivery", ["outbox"])
 through_redis = pytest.mark.parametrize("delivery", [REDIS])
 both = pytest.mark.parametrize("delivery", ["outbox", REDIS])
-SOON_S = 15
+SOON_S = 45  # on a busy machine; less than a reading waits in vain
+LEASE_S = 3.0  # longer than a busy machine lets a heart wait
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def relaying(team: Team) -> AsyncIterator[None]:
 def named(settings: Settings, **more: Any) -> Settings:
     assert settings.database.url
     url = settings.database.url.get_secret_value()
-    given = {"database.url": url, "home": settings.home, "stream.lease_s": 1.0}
+    given = {"database.url": url, "home": settings.home, "stream.lease_s": LEASE_S}
     return load({}, **given | {name.replace("_", "."): value for name, value in more.items()})
 
 
@@ -224,7 +225,7 @@ async def test_one_of_a_group_reads_and_another_one_takes_over_when_it_dies(
             return await heard(aiter(second), 2)
 
     waiting = asyncio.create_task(stand_by())
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.2 * LEASE_S)
     assert not waiting.done(), "two of a group read at once"
     for task in asyncio.all_tasks():
         if "keep_holding" in repr(task.get_coro()):
@@ -271,7 +272,7 @@ async def test_a_consumer_of_some_kinds_passes_over_the_others(live: Team) -> No
 async def test_a_follower_is_woken_rather_than_left_to_look(
     teams: Callable[[], Team], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "LOOK_S", 60.0)
+    monkeypatch.setattr(deliveries, "LOOK_S", 10 * SOON_S)
     following, other = teams().stream.follow(after=START), teams()
     await tell(other, "first")
     assert await heard(following, 1) == ["first"]
@@ -369,12 +370,14 @@ async def test_without_redis_everything_goes_on_and_is_made_up_for_later(
             seen = await _all(aiter(consumer), 50)
             await consumer.acknowledge(seen[20])
 
+        def warned() -> int:
+            return sum("Redis is of no use" in entry["event"] for entry in logs)
+
         async def warned_twice() -> bool:  # the worker may notice a moment later
-            return sum(bool(entry["log_level"] == "warning") for entry in logs) >= 2
+            return warned() >= 2
 
         await until(warned_twice)
-    warned = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
-    assert len(warned) == 2 and "PostgreSQL" in warned[0], "each process says it once"
+        assert warned() == 2, "each process says it once"
     redis.start()
     await tell(live, 50)
     with redis.client() as client:

@@ -10,6 +10,7 @@ from tests.agora.app.cli.conftest import Agora, Rows, Start, ended
 from tests.conftest import repository
 from tests.model_server import ModelServer
 from tests.running import plainly
+from tests.serving import START_S
 
 FIELDS = {
     "status",
@@ -180,7 +181,7 @@ def test_an_interrupted_question_is_resumed(
 
 
 def _until_asked(models: ModelServer) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + START_S
     while not models.exchanges:
         assert time.monotonic() < deadline, "nobody was asked"
         threading.Event().wait(0.02)

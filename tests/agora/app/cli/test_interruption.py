@@ -63,7 +63,7 @@ def _until(process: "subprocess.Popen[str]", word: str) -> str:
 
 def _living_in(session: int) -> list[str]:
     """Return the processes of a session, and those that bubblewrap has moved out of it."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (left := _members(session)) and time.monotonic() < deadline:
         os.sched_yield()
     return left
