@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -149,13 +150,14 @@ async def test_a_replayed_execution_finds_its_acts(hire: Hire) -> None:
 
 
 async def test_two_runs_at_once_on_one_thread_are_one_too_many(hire: Hire) -> None:
-    staff = hire(**{"stage.lease_s": 0.6})
-    staff.server.manner.first_token_s = 0.8
+    refused = threading.Event()
+    staff = hire(lambda messages: "Paris." if refused.wait(60) else "", **{"stage.lease_s": 3.0})
     first = asyncio.create_task(staff.ask(QUESTION))
     while not staff.server.exchanges:
         await asyncio.sleep(0.01)
     with pytest.raises(ClaimHeldError, match="another run works on thread one"):
         await staff.ask("And of Italy?")
+    refused.set()
     assert (await first)["status"] == "answered" and len(staff.prompts) == 1
 
 

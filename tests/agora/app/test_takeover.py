@@ -104,9 +104,11 @@ async def test_a_thread_whose_holder_died_between_two_stages_is_taken_after_its_
     shop = await waiting(team, saver, tmp_path)
     await team.changing.say("change", APPROVE)
     dead = Case("case", "one", "approval", 0)
-    lease = timedelta(seconds=1)
+    lease = timedelta(seconds=60)
     assert isinstance(await team.holding.claim(dead, "approval", "gone/1/2", "", lease), int)
     graphs = {"improvement": shop.app}
     assert await take_over(graphs, is_asked_for=True) == []
+    soon = "UPDATE claims SET expires_at = clock_timestamp() + interval '1 s' RETURNING 1"
+    await ask(team, soon)
     assert await take_over(graphs, "one", is_asked_for=True) == ["one"]
     assert shop.read() == MENDED

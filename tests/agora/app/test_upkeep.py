@@ -102,16 +102,15 @@ async def test_an_upkeep_that_is_killed_anywhere_loses_nothing_and_is_finished_l
         await graph.ainvoke({}, thread(name) | {"recursion_limit": 100}, durability="sync")
     await _seed(team)
     before, told = await graph.aget_state(thread("one")), await figures(team)
-    records = await standing(team)
-    kills = 0
+    records, whole = await standing(team), await upkeep.plan(Runs({}), silent)
     for _ in range(5):
-        kills += await asyncio.to_thread(_kill_after, settings, chance.uniform(0, 0.35))
+        moment = (chance.randrange(1, 20), chance.uniform(0, 0.03))
+        assert await asyncio.to_thread(_ended, settings, *moment) == -signal.SIGKILL, moment
         assert (await graph.aget_state(thread("one"))).values == before.values
         assert await figures(team) == told
-    assert kills >= 2, "it was over before it could be killed"
     left = await upkeep.plan(Runs({}), silent)
     await upkeep.tidy(Runs({}), silent)
-    assert (await upkeep.plan(Runs({}), silent))["rows"] == 0 and left["rows"] < 6_000
+    assert (await upkeep.plan(Runs({}), silent))["rows"] == 0 and left["rows"] < whole["rows"]
     assert await figures(team) == told and await rebuilt(team) == records
     for name in "one", "two":
         state = await graph.aget_state(thread(name))
@@ -134,21 +133,13 @@ async def _seed(team: Team) -> None:
     await ask(team, OLD)
 
 
-def _kill_after(settings: Settings, seconds: float) -> bool:
-    """Kill an upkeep so long after it has begun; return whether it was still at work."""
+def _ended(settings: Settings, batches: int, after_s: float) -> int:
+    """Let an upkeep be killed so long after so many batches; return how it has ended."""
     assert settings.database.url
     named = {"DATABASE_URL": settings.database.url.get_secret_value()}
     named |= {"AGORA_HOME": str(settings.folder)}
-    command = [sys.executable, "-W", "ignore", "-m", "tests.tidying"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | named, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout and process.stdout.readline() == b"begun\n"
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        return process.wait() == -signal.SIGKILL
+    command = [sys.executable, "-W", "ignore", "-m", "tests.tidying", str(batches), str(after_s)]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | named).returncode
 
 
 async def test_upkeep_beside_live_traffic_disturbs_nobody(hire: Hire) -> None:

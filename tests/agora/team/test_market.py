@@ -122,12 +122,13 @@ async def test_a_busy_model_is_expected_to_take_longer(hire: Hire) -> None:
         return next(bid.wait_s for bid in held.bids if bid.expert == "risk")
 
     idle = await wait_s()
-    staff.server.manner.first_token_s = 0.5
+    staff.server.fail("hang")
     working = asyncio.create_task(staff.ask(QUESTION, requires=["law"]))
     while not staff.server.exchanges:
         await asyncio.sleep(0.01)
     assert await wait_s() > idle
-    await working
+    working.cancel()
+    await asyncio.wait({working})
 
 
 async def test_at_a_ceiling_the_cheapest_that_is_left_is_asked(hire: Hire) -> None:
