@@ -1,10 +1,13 @@
 """Asking a model of the fault server, as an act asks it."""
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import agora.domain.attempts  # noqa: F401  # loads the clients now, not while a test is timed
+import pytest
+
+from agora.domain import attempts  # loads the clients now, not while a test is timed
 from agora.domain import settings as configuration
 from agora.domain.chat import ask
 from agora.domain.contracts import Act
@@ -44,15 +47,17 @@ async def asked(
     """Ask inside of an act; `said` is one question or a whole conversation."""
     messages: Sequence[Any] = [{"role": "user", "content": said}] if isinstance(said, str) else said
     model = model or model_of(server, vendor)
-    options = {"deadline_s": 5.0, "answer_tokens": 200} | options
+    options = {"deadline_s": 20.0, "answer_tokens": 200} | options
     with opened(Act(kind="ask_model", subject=model.name)):
         return await ask(model, messages, settings or settings_for(server), **options)
 
 
 async def fault_of(server: ModelServer, vendor: str, *args: Any, **options: Any) -> ModelFault:
-    """Ask in vain: return the fault; the deadline leaves no room for a second attempt."""
-    try:
-        reply = await asked(server, vendor, *args, **({"deadline_s": 1.0} | options))
-    except ModelFault as fault:
-        return fault
+    """Ask in vain: return the fault; no deadline leaves room for a second attempt."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(attempts, "ROOM_S", inf)
+        try:
+            reply = await asked(server, vendor, *args, **options)
+        except ModelFault as fault:
+            return fault
     raise AssertionError(f"answered: {reply!r}")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from tests.model_oddities import CUT, ODDITIES, RESPONSES, torn
@@ -91,7 +92,7 @@ class Answer:
         elif fault == "hang":
             await asyncio.Event().wait()
         elif fault == "reset_before":
-            self._reset()
+            await self._reset()
         elif fault in RESPONSES:
             await self._respond(fault, RESPONSES[fault](wire))
         elif fault == "bad_call" and wire.bad_call() is None:
@@ -122,8 +123,7 @@ class Answer:
         if fault == "silent":
             await asyncio.Event().wait()
         if fault.startswith("reset"):
-            await asyncio.sleep(0.02)
-            self._reset()
+            await self._reset()
 
     async def _speak(self, wire: Wire, fault: str | None) -> None:
         await asyncio.sleep(self.manner.slow_s if fault == "slow" else self.manner.first_token_s)
@@ -190,7 +190,6 @@ class Answer:
             yield token
             await asyncio.sleep(self.manner.token_s)
         if is_cut:
-            await asyncio.sleep(0.02)  # a reset takes what the client has not read yet
             yield await self._break(wire, str(fault))
             return
         if calls:
@@ -222,14 +221,16 @@ class Answer:
         if fault == "stall":
             await asyncio.Event().wait()
         if fault == "reset":
-            self._reset()
+            await self._reset()
         if fault == "error_inside":
             error = wire.error("the runner has died", None)
             return error + b"\n" if isinstance(wire, OllamaWire) else b"data: " + error + b"\n\n"
         return wire.broken(fault == "malformed") if fault in ("malformed", "truncated") else b""
 
-    def _reset(self) -> None:
+    async def _reset(self) -> None:
         sock = self.writer.get_extra_info("socket")
+        while _unread(sock):  # a reset would take it
+            await asyncio.sleep(0.01)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
@@ -260,6 +261,16 @@ def whole(
     """Write a response at once."""
     head(writer, status, content_type, f"Content-Length: {len(body)}\r\n{more}")
     writer.write(body)
+
+
+def _unread(sock: Any) -> bool:
+    """Return whether a client on this machine has yet to read some of what it was sent."""
+    ends = [f"{end[1]:04X}" for end in (sock.getpeername(), sock.getsockname())]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if [local[-4:], remote[-4:]] == ends:
+            return int(queues.partition(":")[2], 16) > 0
+    return False
 
 
 def _thought(text: str) -> tuple[str, str]:

@@ -27,10 +27,10 @@ from psycopg.types.json import Jsonb
 from memory.claims import CLAIM, Claim
 from dataclasses import asdict
 order = json.loads(sys.stdin.readline())
-print("ready", flush=True)
-sys.stdin.readline()
 won = []
 with psycopg.connect(order["url"], autocommit=True, row_factory=dict_row) as connection:
+    print("ready", flush=True)
+    sys.stdin.readline()
     for thread in order["threads"]:
         wanted = Claim(thread, "s", order["holder"], "", timedelta(seconds=30))
         told = {"correlation_id": thread, "told": Jsonb({})}

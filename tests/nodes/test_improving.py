@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,11 @@ async def test_a_search_whose_sandbox_is_killed_begins_again(shop: Workshop) -> 
     async def kill_one() -> None:
         while not killed:
             for child in psutil.Process().children():
-                if child.name() == "bwrap":
-                    child.kill()
-                    killed.append(child.pid)
-                    return
+                with suppress(psutil.NoSuchProcess):
+                    if child.name() == "bwrap":
+                        child.kill()
+                        killed.append(child.pid)
+                        return
             await asyncio.sleep(0.01)
 
     killing = asyncio.create_task(kill_one())

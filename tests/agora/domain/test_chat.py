@@ -85,7 +85,7 @@ async def test_nobody_asks_a_model_outside_of_an_act(server: ModelServer, vendor
 
 @BOTH
 async def test_the_answer_arrives_piece_by_piece(server: ModelServer, vendor: str) -> None:
-    server.manner.token_s = 0.01
+    server.manner.token_s = 0.1
     seen: list[str] = []
     reply = await asked(server, vendor, on_token=seen.append)
     assert len(seen) > 5

@@ -142,7 +142,7 @@ def test_a_wish_to_have_something_done_is_known(text: str) -> None:
 @pytest.mark.parametrize("piece", ["1", ".", "a", "a-", "hi ", "sorry, ", ". please ", "1,000"])
 def test_a_long_text_costs_little_and_is_only_itself(piece: str) -> None:
     long = piece * (50_000 // len(piece)) + "x"
-    started = time.process_time()
+    started = time.thread_time()
     assert key(long) == long
     assert not is_personal(long) and not is_live(long) and not has_side_effects(long)
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 1

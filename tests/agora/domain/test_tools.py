@@ -170,7 +170,7 @@ def result(tree: Path, name: str, timeout_s: float = 20, **arguments: Any) -> To
 def test_a_tool_is_called_whatever_it_prints(tree: Path) -> None:
     told = result(tree, f"{TILL}.divide", a=3, b=2)
     assert (told.value, told.error, told.mark) == (1.5, None, "")
-    assert 0 < told.latency_s < 1
+    assert 0 < told.latency_s < 10
 
 
 def test_a_tool_may_be_asynchronous_import_neighbours_and_packages(tree: Path) -> None:

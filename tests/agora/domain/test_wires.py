@@ -18,7 +18,9 @@ def deaf() -> Iterator[str]:
 
 async def test_a_request_that_broke_off_on_its_way_may_have_been_served(deaf: str) -> None:
     wire = Wire()
-    async with httpx.AsyncClient(event_hooks=wire.hooks, timeout=0.2) as client:
+    async with httpx.AsyncClient(
+        event_hooks=wire.hooks, timeout=httpx.Timeout(30, write=0.2)
+    ) as client:
         with pytest.raises(httpx.WriteTimeout):
             await client.post(deaf, content=LONG)
     assert wire.is_begun

@@ -78,8 +78,8 @@ async def test_a_deadline_keeps_out_who_would_take_longer(hire: Hire) -> None:
     staff = hire()
     experts = [one["name"] for one in await staff.team.market.roster() if one["model"]]
     for name in experts:
-        await told_right(staff, name, 5, latency_s=7.0)
-    outcome = await staff.ask(QUESTION, deadline_s=1)
+        await told_right(staff, name, 5, latency_s=700.0)
+    outcome = await staff.ask(QUESTION, deadline_s=100)
     assert outcome["status"] == "declined" and not staff.server.exchanges
     assert "s that are left: engineer@qwen3:8b, the quickest" in outcome["error"]
     assert "--deadline" in outcome["hint"]

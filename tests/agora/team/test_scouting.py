@@ -19,7 +19,7 @@ LLAMA = (
 )
 AGAIN = ("Why Llama Nine matters", "Half the memory, says Meta.")
 OURS = "How does Llama Nine affect our Kubernetes?"
-LOCAL = {"scout.private_addresses": True, "scout.every_h": 0, "scout.timeout_s": 2}
+LOCAL = {"scout.private_addresses": True, "scout.every_h": 0, "scout.timeout_s": 30}
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ async def test_a_feed_is_read_again_only_when_it_has_changed_and_not_too_often(
 async def test_a_feed_that_fails_is_named_and_the_others_are_read(
     hire: Hire, web: FeedServer, page: dict[str, Any]
 ) -> None:
-    staff = hire(**LOCAL | {"scout.feed_bytes": 4000, "scout.timeout_s": 1})
+    staff = hire(**LOCAL | {"scout.feed_bytes": 4000, "scout.timeout_s": 4})
     told = await scout(staff.team, web.page("/a", **page), web.page("/b", rss(LLAMA)))
     assert list(told["faults"]) == ["feed 0"] and told["news"] == 1
     assert "root:" not in str(await ask(staff.team, "SELECT * FROM news"))

@@ -108,7 +108,8 @@ def test_a_tracing_server_that_fails_holds_up_neither_a_task_nor_the_end_of_its_
         plain, traced = run(settings, {}), run(settings, traces_at(endpoint))
         assert collector.paths or broken == "is dead"
     # Left to themselves, both exporters try for ten seconds and more; they are given two.
-    assert traced["work_s"] < 3 * plain["work_s"] + 4.0
+    # A task that waited for them would wait as long with each of its stages.
+    assert traced["work_s"] < 3 * plain["work_s"] + 20.0
     assert traced["exit_s"] < plain["exit_s"] + 8.0
 
 

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agora.domain.contracts import Act
@@ -13,16 +14,24 @@ from agora.domain.errors import OutsideOfActError, SandboxFailedError, SandboxMi
 from agora.domain.repair.interpreters import OWN
 from agora.domain.repair.sandbox import CancelledRunError, Ran, Sandbox, choose_sandbox
 from agora.domain.settings import load
+from tests.serving import until
 
 inside = pytest.mark.needs("bubblewrap")
+ENDLESS = f"9999.{os.getpid()}"  # whose sleep it is can be seen from outside
 
 
-def python(sandbox: Sandbox, folder: Path, code: str, timeout_s: float = 10) -> Ran:
+def sleeping() -> list[int]:
+    """Return the processes that sleep for ever and were started here."""
+    running = psutil.process_iter(["cmdline"])
+    return [one.pid for one in running if ENDLESS in (one.info["cmdline"] or ())]
+
+
+def python(sandbox: Sandbox, folder: Path, code: str, timeout_s: float = 60) -> Ran:
     readable = OWN.readable(folder)
     return sandbox.run(folder, [sys.executable, "-c", code], timeout_s=timeout_s, readable=readable)
 
 
-def shell(sandbox: Sandbox, folder: Path, script: str, timeout_s: float = 10) -> Ran:
+def shell(sandbox: Sandbox, folder: Path, script: str, timeout_s: float = 60) -> Ran:
     return sandbox.run(folder, ["/bin/sh", "-c", script], timeout_s=timeout_s)
 
 
@@ -161,17 +170,15 @@ def test_our_own_python_finds_its_packages(sandbox: Sandbox, folder: Path) -> No
 
 @inside
 def test_at_the_deadline_the_whole_family_is_gone(sandbox: Sandbox, folder: Path) -> None:
-    script = "(sleep 1; echo survived > late) & sleep 30"
     started = time.monotonic()
-    ran = shell(sandbox, folder, script, timeout_s=0.3)
-    assert ran.is_timed_out and time.monotonic() - started < 3
-    threading.Event().wait(1.2)
-    assert not (folder / "late").exists()
+    ran = shell(sandbox, folder, f"(sleep {ENDLESS}) & sleep {ENDLESS}", timeout_s=2)
+    assert ran.is_timed_out and time.monotonic() - started < 60
+    until(lambda: not sleeping(), 60)
 
 
 @inside
 def test_endless_output_is_cut(sandbox: Sandbox, folder: Path) -> None:
-    ran = shell(sandbox, folder, "yes", timeout_s=0.5)
+    ran = shell(sandbox, folder, "yes", timeout_s=3)
     assert len(ran.output) == 1_000_000
 
 
@@ -182,7 +189,7 @@ def test_a_run_can_be_stopped(sandbox: Sandbox, folder: Path) -> None:
     started = time.monotonic()
     with pytest.raises(CancelledRunError):
         sandbox.run(folder, ["/bin/sleep", "30"], timeout_s=30, cancel=stop)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
 
 
 @inside
@@ -197,9 +204,9 @@ def test_a_trusted_workspace_still_has_its_limits(trusted: Sandbox, folder: Path
 
 
 def test_a_trusted_run_ends_at_its_deadline(trusted: Sandbox, folder: Path) -> None:
-    ran = shell(trusted, folder, "(sleep 1; touch late) & sleep 30", timeout_s=0.2)
-    threading.Event().wait(1.2)
-    assert ran.is_timed_out and not (folder / "late").exists()
+    ran = shell(trusted, folder, f"(sleep {ENDLESS}) & sleep {ENDLESS}", timeout_s=1)
+    assert ran.is_timed_out
+    until(lambda: not sleeping(), 60)
 
 
 def test_what_is_written_last_is_never_lost(
