@@ -29,7 +29,7 @@ def test_an_interrupted_search_is_resumed_and_leaves_nothing_running(
 ) -> None:
     root = repository(tmp_path / "workspace", FILES)
     monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setenv("AGORA_STAGE__LEASE_S", "3")
+    monkeypatch.setenv("AGORA_STAGE__LEASE_S", "10")
     with start("fix", root, "--test", "pytest -q") as process:
         assert "investigating" in _until(process, "investigating done")
         process.send_signal(signal.SIGINT)
