@@ -107,7 +107,7 @@ class Workshop:
 
     def order(self, **fields: Any) -> Json:
         """Return what a run is asked."""
-        return {"workspace": str(self.root), "test": "pytest -q", "timeout_s": 20} | fields
+        return {"workspace": str(self.root), "test": "pytest -q", "timeout_s": 60} | fields
 
     @property
     def commits(self) -> list[str]:

@@ -25,6 +25,8 @@ from middle import middle
 def test_middle(values, wanted):
     assert middle(values) == wanted
 """
+# How long candidates take is the machine's affair.
+FEW: Json = {"repair.candidates": 100}
 FILES = {"middle.py": MIDDLE, "test_middle.py": TESTS}
 
 
@@ -40,9 +42,9 @@ def is_report(messages: Sequence[Any]) -> bool:
 async def test_an_experts_rewrite_is_tested_and_proposed_where_the_search_finds_nothing(
     hire: Hire, saver: Any, tmp_path: Path
 ) -> None:
-    staff = hire(lambda messages: rewrite(RIGHT))
+    staff = hire(lambda messages: rewrite(RIGHT), **FEW)
     shop = workshop(staff.team, saver, tmp_path, FILES)
-    state = await shop.begin(timeout_s=4)
+    state = await shop.begin()
     row = await staff.team.changing.find(state["change_id"])
     assert "+    return sorted(values)[len(values) // 2]" in row["diff"]
     assert row["evidence"]["by"].endswith("@qwen3:8b")
@@ -58,9 +60,9 @@ async def test_a_proposal_that_cheats_is_refused_like_any_other(
     hire: Hire, saver: Any, tmp_path: Path
 ) -> None:
     cheat = "def middle(values: list[int]) -> int:\n    import os\n    os._exit(0)\n"
-    staff = hire(lambda messages: rewrite(cheat), **{"room.seats": 3})
+    staff = hire(lambda messages: rewrite(cheat), **FEW | {"room.seats": 3})
     shop = workshop(staff.team, saver, tmp_path, FILES)
-    state = await shop.begin(timeout_s=2)
+    state = await shop.begin()
     assert state["status"] == "not_found" and shop.is_untouched
     assert {one["right"] for one in await staff.events("outcome.judged")} == {False}
 
@@ -75,9 +77,9 @@ async def test_after_two_failures_a_war_room_meets_and_its_ruling_is_the_next_br
             return json.dumps({"answer": ruled, "confidence": 0.9, "argument": "the tests say so"})
         return rewrite(RIGHT if ruled in str(messages) else MIDDLE.replace("0", "1"))
 
-    staff = hire(script, local=("qwen3:8b", "llama3.1:8b", "mistral:7b"))
+    staff = hire(script, local=("qwen3:8b", "llama3.1:8b", "mistral:7b"), **FEW)
     shop: Workshop = workshop(staff.team, saver, tmp_path, FILES)
-    state = await shop.begin(timeout_s=5)
+    state = await shop.begin()
     stages = [one for one in shop.passed if one != "__interrupt__"]
     assert stages[:6] == ["detecting", "investigating", "improving", "improving", "improving"] + [
         "convening"

@@ -15,7 +15,7 @@ PLACES = [
     for prose in MODELS
     if prose not in hanging
 ]
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 def yes(messages: Sequence[Any]) -> str:
@@ -25,7 +25,7 @@ def yes(messages: Sequence[Any]) -> str:
 async def test_wherever_two_hang_and_one_talks_nonsense_every_meeting_rules_in_time(
     hire: Hire,
 ) -> None:
-    staff = hire(yes, local=MODELS, **{"room.deadline_s": DEADLINE_S, "room.member_s": 3})
+    staff = hire(yes, local=MODELS, **{"room.deadline_s": DEADLINE_S, "room.member_s": 8})
 
     def strikes(exchange: Any) -> str | None:
         hanging, prose = PLACES[int(re.findall(r"place (\d+)", exchange.prompt)[0])]
