@@ -10,6 +10,7 @@ from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -26,6 +27,16 @@ pytest_plugins = ["tests.needs"]
 # Tests kill clients, never the machine: waiting for the disk would only cost time. And among a
 # thousand databases the vacuum would begin ten times a second.
 QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1d"}
+
+# What chance finds belongs into a test of its own, and an example may take its time.
+hypothesis.settings.register_profile(
+    "steady",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("steady")
 
 # A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -185,6 +185,8 @@ def test_the_texts_of_exceptions_are_traced_without_secrets(
     code = (
         "import asyncio\n"
         "from agora.app import runs\n"
+        "from agora.team import farewell\n"
+        "farewell.FAREWELL_S = 60.0\n"
         "async def main():\n"
         "    async with runs.opened() as running:\n"
         f"        task = {{'text': 'What is it?', 'workspace': {broken!r}}}\n"

@@ -60,7 +60,7 @@ async def test_what_a_killed_process_has_reserved_counts_until_its_act_is_judged
     told = context.Event()
     process = context.Process(target=begin_and_hang, args=(url, str(tmp_path), told))
     process.start()
-    assert process.pid and await asyncio.to_thread(told.wait, 30)
+    assert process.pid and await asyncio.to_thread(told.wait, 120)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert budget(url) == (0.06, 0)

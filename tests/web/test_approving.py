@@ -1,5 +1,7 @@
 """Decisions taken in a real browser reach the waiting run, as those of the command line do."""
 
+import asyncio
+
 import pytest
 
 from agora.team import Team
@@ -87,6 +89,7 @@ async def test_it_can_all_be_done_without_javascript_and_by_keyboard(
         await tab.open(pages.address + PATH)
         if "applied" in await tab.text("#status"):
             break
+        await asyncio.sleep(0.1)
     assert waiting.read() == MENDED
 
 

@@ -131,7 +131,6 @@ QUESTIONS = ["What is DNS?", "what is the meaning of DNS", "How do I cook rice?"
 
 @hypothesis.settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(

@@ -105,7 +105,7 @@ async def served(settings: Settings) -> AsyncIterator[Team]:
     command = (sys.executable, "-W", "ignore", str(ROOT / "tests" / "mcp_server.py"))
     mcp = {"weather": {"command": command}, "dead": {"url": "http://127.0.0.1:1/mcp"}}
     stated = {"database.url": settings.database.url, "home": settings.home}
-    team = assemble(load({}, **stated | {"tools.mcp": mcp}))
+    team = assemble(load({}, **stated | {"tools.mcp": mcp, "tools.look_s": 120.0}))
     yield team
     await team.database.close()
 

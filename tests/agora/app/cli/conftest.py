@@ -124,7 +124,7 @@ def start(environment: dict[str, str]) -> Start:
     return start
 
 
-def ended(process: "subprocess.Popen[str]", timeout_s: float = 60) -> Said:
+def ended(process: "subprocess.Popen[str]", timeout_s: float = 150) -> Said:
     """Wait for a process and return what it has said."""
     out, err = process.communicate(timeout=timeout_s)
     return Said(process.returncode, out, err)
