@@ -37,6 +37,8 @@ RECORDED, GENERATED = 50, 60  # calls that are compared
 SHARE = 0.3  # of the time, for recorded calls of one version, and for generated ones
 SLOWER, SLOWER_S = 2.0, 0.05
 """No recorded call may take longer than this many times, and so many seconds more."""
+TIMINGS = 3
+"""So often in a row a call must have been slower to count as that."""
 LEAST_S, NEAR = 0.005, 1.25  # what a first look takes for as fast: so short, or so near
 SHORTEST_S = 0.0001
 EXHAUSTED = ("!RecursionError", "!MemoryError")
@@ -238,11 +240,26 @@ def _replayed(lane: Track, entry: Entry, files: Files) -> tuple[Verdict, list[Re
     for (one, old), new in zip(both, after, strict=True):
         if new is None or new["mark"] != old["mark"]:
             return _no("replay", _told(entry, one.arguments, old, new)), []
-        if new["seconds"] > SLOWER * old["seconds"] + SLOWER_S:
+        if _is_slower(lane, entry, files, one, old, new):
             call = _called(entry, one.arguments)
             told = f"{call} takes {new['seconds']:.3f} s, before: {old['seconds']:.3f} s"
             return _no("slower", told), []
     return ACCEPTED, [one for one, _ in both]
+
+
+def _is_slower(lane: Track, entry: Entry, files: Files, one: Replay, old: Json, new: Json) -> bool:
+    """Return whether a recorded call takes longer each time that both versions are timed.
+
+    Once is no evidence: a busy machine may have held up one of them.
+    """
+    for _ in range(TIMINGS - 1):
+        if new["seconds"] <= SLOWER * old["seconds"] + SLOWER_S:
+            return False
+        again = [lane.run(each, [one.arguments], entry.limit_s)[0] for each in (OLD, files)]
+        if again[0] is None or again[1] is None:
+            return True
+        old, new = again[0], again[1]
+    return bool(new["seconds"] > SLOWER * old["seconds"] + SLOWER_S)
 
 
 def _generated(lane: Track, entry: Entry, files: Files, seed: int) -> tuple[Verdict, int]:

@@ -156,6 +156,15 @@ def test_a_version_that_makes_some_calls_slower_is_refused(run: Run) -> None:
     assert (lost.verdict.verdict, lost.verdict.rule) == ("refuse", "slower")
 
 
+def test_a_call_that_was_held_up_once_has_not_become_slower(run: Run) -> None:
+    once = "    seen = pathlib.Path(tempfile.gettempdir(), 'seen')\n    if not seen.exists():\n"
+    once += "        seen.touch()\n        time.sleep(0.5)\n"
+    held_up = "import pathlib\nimport tempfile\nimport time\n\n\n" + OLD.replace(
+        "    found = []", f"{once}    found = []"
+    )
+    assert run(held_up).verdict.rule == "not_faster"
+
+
 def test_what_gives_no_recorded_result_any_more_is_not_compared(run: Run) -> None:
     counting = "COUNT = [0]\n\n\n" + TOTAL.replace("return sum(values)", "return id(values)")
     lost = run(counting, counting, {"values": [1]})
