@@ -1,6 +1,7 @@
 import asyncio
 import time
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agora.app import metrics, probes
@@ -9,6 +10,11 @@ from agora.team import Team, assemble
 from agora.team.lag import Lag
 from tests.conftest import ask
 from tests.running import Hire
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "PATIENCE_S", 60.0)  # on a busy machine
 
 
 async def test_what_works_is_well_and_takes_tasks(hire: Hire) -> None:

@@ -108,7 +108,7 @@ def test_tests_that_hang_before_any_is_collected_give_no_verdict(
 def test_one_test_past_its_deadline_is_a_failing_test(
     agora: Agora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AGORA_SANDBOX__TEST_TIMEOUT_S", "3")
+    monkeypatch.setenv("AGORA_SANDBOX__TEST_TIMEOUT_S", "30")
     root = workspace(tmp_path, {"prices.py": MENDED, "test_prices.py": TESTS + ENDLESS})
     said = agora("fix", root, "--test", "pytest -q", "--timeout", "1", "--json")
     assert said.code == 1 and said.json["status"] == "not_found"

@@ -269,7 +269,7 @@ class TestProof:
     def proved(
         self, sandbox: Sandbox, place: Path, made: str
     ) -> tuple[Verdict, tuple[str, ...], TestRun]:
-        before = run_tests(sandbox, place, command(place), timeout_s=20, each_s=1)
+        before = run_tests(sandbox, place, command(place), timeout_s=120, each_s=1)
         verdict, report = gate.prove(sandbox, place, command(place), made, before)
         assert report is not None
         assert report.is_proof == (verdict.verdict == "accept")
@@ -305,7 +305,7 @@ class TestProof:
         self, sandbox: Sandbox, tree: MakeTree, new: str, rule: str
     ) -> None:
         before, place = "    if total > FREE:", tree(TOOL, TESTS)
-        run = run_tests(sandbox, place, command(place), timeout_s=20, each_s=1)
+        run = run_tests(sandbox, place, command(place), timeout_s=120, each_s=1)
         verdict, _ = gate.prove(sandbox, place, command(place), self.change(before, new), run)
         assert verdict.verdict == "refuse"
         assert verdict.rule in (rule, "tests", "slower")
@@ -316,7 +316,7 @@ class TestProof:
     ) -> None:
         slow = TESTS.replace("assert", f"import time; time.sleep({slept_s}); assert", 1)
         place = tree(TOOL, slow)
-        run = run_tests(sandbox, place, command(place), timeout_s=20)
+        run = run_tests(sandbox, place, command(place), timeout_s=120)
         quick = run.but(durations=dict.fromkeys(run.durations, 0.01))
         verdict, _ = gate.prove(sandbox, place, command(place), self.change(*RIGHT), quick)
         assert verdict.verdict == "accept", verdict.reason
@@ -326,7 +326,7 @@ class TestProof:
     ) -> None:
         new = "    import time; time.sleep(1.5)\n    if total >= FREE:"
         place = tree(TOOL, TESTS)
-        before = run_tests(sandbox, place, command(place), timeout_s=20)
+        before = run_tests(sandbox, place, command(place), timeout_s=120)
         verdict, _ = gate.prove(sandbox, place, command(place), self.change(RIGHT[0], new), before)
         assert (verdict.verdict, verdict.rule) == ("refuse", "slower")
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.needs("bubblewrap")
 
 
 def repaired(sandbox: Sandbox, place: Path, **options: int) -> Search:
-    before = run_tests(sandbox, place, command(place), timeout_s=20, each_s=1)
+    before = run_tests(sandbox, place, command(place), timeout_s=120, each_s=1)
     return search(
         sandbox,
         place,
@@ -168,7 +168,7 @@ def test_what_an_environment_in_the_workspace_holds_is_no_source_of_it(
     (site / "ours.pth").write_text("\n".join(map(str, OWN.sites)))
     (site / "installed.py").write_text("def double(n):\n    return n * 2\n")
     run = replace(command(place), root=root, interpreter=python)
-    before = run_tests(sandbox, place, run, timeout_s=20, each_s=1)
+    before = run_tests(sandbox, place, run, timeout_s=120, each_s=1)
     found = search(sandbox, place, run, before, timeout_s=60, candidates=5000)
     assert {one.path for one in found.survivors} == {"tool.py"}
 
@@ -221,7 +221,7 @@ def test_slow_tests_of_other_files_are_met_by_the_best_alone(
         "from tool import half\ndef test_it():\n    assert half(2) == 1\n",
         **{"test_slow.py": slow + "    assert str(half(0)) == '0'\n"},
     )
-    before = run_tests(sandbox, place, command(place), timeout_s=20)
+    before = run_tests(sandbox, place, command(place), timeout_s=120)
     found = search(sandbox, place, command(place), before, timeout_s=60, candidates=500)
     assert found.candidates_tried > 40 and found.seconds < 60, "all meet the slow one"
     assert best(found) == "    return n // 2", "n / 2 has passed all but the slow one"
@@ -278,7 +278,7 @@ def test_a_search_ends_in_time_and_when_it_is_told_to(sandbox: Sandbox, tree: Ma
         "def wait(n):\n    while n != 0:\n        n = n + 1\n    return 'x' * 10\n",
         "from tool import wait\ndef test_it():\n    assert wait(3) == 'never'\n",
     )
-    before = run_tests(sandbox, place, command(place), timeout_s=20, each_s=1)
+    before = run_tests(sandbox, place, command(place), timeout_s=120, each_s=1)
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
     started = time.monotonic()
@@ -299,7 +299,7 @@ def test_a_tool_that_ends_the_process_is_no_survivor(sandbox: Sandbox, tree: Mak
 def test_progress_is_told(sandbox: Sandbox, tree: MakeTree) -> None:
     tool, tests, _ = CASES["operator"]
     place = tree(tool, tests)
-    before: TestRun = run_tests(sandbox, place, command(place), timeout_s=20)
+    before: TestRun = run_tests(sandbox, place, command(place), timeout_s=120)
     seen: list[tuple[int, int]] = []
     found = search(
         sandbox,
