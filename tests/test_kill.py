@@ -35,6 +35,7 @@ async def killed_at(steps: range, settings: Settings, team: Team, app: Any, fold
     raise AssertionError(f"more steps than {steps}")
 
 
+@pytest.mark.timeout(1200)
 async def test_a_change_is_made_once_wherever_its_run_is_killed(
     settings: Settings, team: Team, saver: Any, tmp_path: Path
 ) -> None:

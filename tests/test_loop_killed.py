@@ -11,7 +11,7 @@ KILLS = 10
 
 
 @pytest.mark.needs("bubblewrap")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 async def test_a_cycle_that_is_killed_anywhere_leaves_all_valid_and_the_next_one_goes_on(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from tests.improving import FILES, MENDED
 KILLS = 10
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.needs("bubblewrap")
 async def test_whichever_process_is_killed_nothing_accepted_is_lost_or_done_twice() -> None:
     found = await measure(seed=1, kills=KILLS, servers=1, workers=1, pause_s=2)

@@ -91,7 +91,7 @@ def site(server: str, tmp_path: Path) -> Iterator[Site]:
     redis.close()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.needs("bubblewrap", "redis-server")
 def test_what_any_process_leaves_behind_another_one_ends_and_callers_see_it(
     site: Site, tmp_path: Path

@@ -18,7 +18,6 @@ FIELDS = {
 }
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.needs("bubblewrap")
 def test_the_demo_repairs_watches_and_takes_back_twice_in_one_home(
     agora: Agora, start: Start
