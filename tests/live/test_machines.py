@@ -24,7 +24,7 @@ from tests.serving import (
     until,
 )
 
-SOON_S = 60  # a lease, a tick and a task; on a busy machine
+SOON_S = 150  # a lease, a tick and a task; on a busy machine
 TICKS = """
 CREATE TABLE ticks (job text, at text);
 CREATE FUNCTION tick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

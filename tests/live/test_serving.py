@@ -123,7 +123,7 @@ def run(folder: Path, *command: str | Path) -> str:
     env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     env |= {"LANGGRAPH_API_KEY": TOKEN, "AGORA_TOKEN": TOKEN}
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

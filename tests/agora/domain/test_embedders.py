@@ -76,7 +76,7 @@ def test_the_shipped_embedder_dials_nowhere_and_leaves_the_log_alone() -> None:
         "assert len(asyncio.run(WordLlama().embed(['a']))[0]) == 256\n"
         "assert not logging.getLogger().handlers\n"
     )
-    subprocess.run([sys.executable, "-c", probe], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", probe], check=True, timeout=300)
     assert logging.getLogger().level != logging.INFO
 
 
