@@ -6,6 +6,7 @@ Careful in one direction: what is not seen to be harmless is not called pure.
 import ast
 from collections.abc import Iterator
 
+from agora.domain.module_state import alters_state
 from agora.domain.repair.capabilities import PURE, uses
 from agora.domain.signatures import Function
 
@@ -34,7 +35,7 @@ def tags_of(function: Function, module: ast.Module) -> tuple[str, ...]:
     part = ast.Module(list(_reached(function, module)), [])
     rules = {use.rule for use in uses(part)}
     tags = {tag for rule in rules for tag in TAGS_OF_RULES.get(rule, ())}
-    if not tags and rules <= HARMLESS and not _may_leave_a_trace(part):
+    if not tags and rules <= HARMLESS and not _may_leave_a_trace(part, module):
         tags.add("pure")
     return tuple(sorted(tags))
 
@@ -65,7 +66,7 @@ def _reached(function: Function, module: ast.Module) -> Iterator[ast.stmt]:
                 yield node
 
 
-def _may_leave_a_trace(part: ast.Module) -> bool:
+def _may_leave_a_trace(part: ast.Module, module: ast.Module) -> bool:
     """Return whether something of another module, or of the hour, or of its own past counts."""
     for node in ast.walk(part):
         if isinstance(node, ast.Global | ast.Nonlocal):
@@ -74,6 +75,8 @@ def _may_leave_a_trace(part: ast.Module) -> bool:
             return True
         if isinstance(node, ast.ImportFrom) and node.level:
             return True
+    if alters_state(part, module):
+        return True
     return any(name.partition(".")[0] not in PURE - NOT_PURE for name in _imported(part))
 
 

@@ -198,6 +198,74 @@ def test_only_what_is_seen_to_compute_is_pure(body: str, tags: tuple[str, ...]) 
     assert tools(source)["calculator.f"].tags == tags
 
 
+KEEPS = """import heapq
+import itertools
+import re
+from bisect import bisect
+
+NOTES: list[int] = []
+TABLE = {1: [2]}
+WORDS = re.compile("a+")
+TURNS = itertools.count()
+
+
+class Log:
+    notes: list[int] = []
+
+
+def _of(table, a):
+    return table[a] if a in table else _around(table, a)
+
+
+def _around(table, a):
+    return 0 if a > 9 else _of(table, a + 1)
+
+
+def _into(notes, a):
+    notes.append(a)
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "is_pure"),
+    [
+        ("return len(NOTES) + a", True),
+        ("return TABLE[a][0]", True),
+        ("return sum(sorted(TABLE.get(a, ())))", True),
+        ("return len(WORDS.findall('aa') or re.sub(WORDS, '', 'a'))", True),
+        ("return _of(TABLE, a)", True),
+        ("return bisect([1], a) if a in NOTES else max(NOTES, default=0)", True),
+        ("notes = [*NOTES]\n    notes.append(a)\n    return a", True),
+        ("NOTES = []\n    NOTES.append(a)\n    return a", True),
+        ("return next(itertools.chain.from_iterable([[a]]))", True),
+        ("NOTES.append(a)\n    return a", False),
+        ("TABLE[a] = [a]\n    return a", False),
+        ("TABLE[1].append(a)\n    return a", False),
+        ("del TABLE[1]\n    return a", False),
+        ("NOTES[0] += a\n    return a", False),
+        ("notes = NOTES\n    notes.append(a)\n    return a", False),
+        ("_into(NOTES, a)\n    return a", False),
+        ("heapq.heappush(NOTES, a)\n    return a", False),
+        ("return next(TURNS)", False),
+        ("f.calls = a\n    return a", False),
+        ("Log.notes.append(a)\n    return a", False),
+    ],
+)
+def test_what_leaves_something_in_its_module_is_not_pure(body: str, is_pure: bool) -> None:
+    source = f'{KEEPS}def f(a: int) -> int:\n    """Do."""\n    {body}\n'
+    assert tools(source)["calculator.f"].tags == (("pure",) if is_pure else ())
+
+
+def test_a_default_that_all_calls_share_is_not_pure_where_it_is_altered() -> None:
+    source = (
+        'def f(a: int, known: list[int] = []) -> int:\n    """Do."""\n    {}return len(known)\n'
+    )
+    assert tools(source.format(""))["calculator.f"].tags == ("pure",)
+    assert tools(source.format("known.append(a)\n    "))["calculator.f"].tags == ()
+
+
 def test_langchains_tools_are_tools_with_a_capability_and_needs() -> None:
     source = (
         "from langchain_core.tools import tool\n\n"
