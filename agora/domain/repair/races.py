@@ -33,7 +33,7 @@ SLOWEST = 3  # recorded calls that are raced
 EACH_S, NEW_S = 0.1, 1.0  # for a generated call: where the old version is late, nothing is compared
 RACE_S = 120.0
 SPARE_S = 10.0  # beyond its time, until a sandbox that does not answer is ended
-RECORDED, GENERATED = 50, 60  # calls that are compared
+RECORDED, GENERATED = 50, 80  # calls that are compared
 SHARE = 0.3  # of the time, for recorded calls of one version, and for generated ones
 SLOWER, SLOWER_S = 2.0, 0.05
 """No recorded call may take longer than this many times, and so many seconds more."""
@@ -264,7 +264,7 @@ def _is_slower(lane: Track, entry: Entry, files: Files, one: Replay, old: Json, 
 
 def _generated(lane: Track, entry: Entry, files: Files, seed: int) -> tuple[Verdict, int]:
     """Return the verdict on inputs that nobody has seen, and how many of them could be compared."""
-    calls = inputs(entry.replays, seed, GENERATED)
+    calls = inputs(entry.replays, entry.tool.parameters, seed, GENERATED)
     before = lane.run(OLD, calls, EACH_S, twice=True, share=SHARE)
     both = [
         (call, old)

@@ -8,6 +8,7 @@ from agora.domain.discovery import discover
 from agora.domain.repair.inputs import inputs
 from agora.domain.repair.races import Entry, Race, race, sift, timed
 from agora.domain.repair.sandbox import Sandbox
+from agora.domain.signatures import fits
 from tests.agora.domain.repair.conftest import MakeTree, command
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -118,6 +119,13 @@ BETRAYED: dict[str, tuple[str, str, Json, str]] = {
         "replay",
     ),
     "runs out of stack earlier": (DEEP, CACHED + DEEP, {"n": 300}, "behaviour"),
+    "takes no lists of lists any more": (
+        'def tool(values: list) -> bool:\n    """Look."""\n    return values[:1] in [[1], [2]]\n',
+        'def tool(values: list) -> bool:\n    """Look."""\n'
+        "    return bool(set(values)) and values[:1] in [[1], [2]]\n",
+        {"values": [1, 2]},
+        "behaviour",
+    ),
     "never ends": (
         SAME,
         SAME.replace("return", "while n == 0:\n        pass\n    return"),
@@ -188,8 +196,38 @@ def test_of_several_versions_those_that_are_equal_and_faster_run_the_race(
 
 def test_inputs_are_like_the_recorded_ones_smaller_empty_and_greater() -> None:
     replays = [Replay(tool="t.t", path="t.py", arguments=CALL, result=None, latency_s=1)]
-    made = inputs(replays, seed=1, most=100)
-    assert made == inputs(replays, seed=1, most=100) and len(made) == len({str(m) for m in made})
+    schema = parameters_of(OLD)
+    made = inputs(replays, schema, seed=1, most=100)
+    assert made == inputs(replays, schema, seed=1, most=100) and len(made) == len(
+        {str(m) for m in made}
+    )
     assert {"values": [], "times": 0} in made and {"values": [], "times": 6} in made
     assert CALL | {"times": 60} in made and len(made) > 40
-    assert inputs([replays[0].but(arguments={})], seed=1, most=100) == []
+    assert inputs([replays[0].but(arguments={})], schema, seed=1, most=100) == []
+
+
+def parameters_of(text: str) -> Json:
+    return discover({"tool.py": text})[0].parameters
+
+
+@pytest.mark.parametrize(
+    ("hint", "recorded", "others"),
+    [
+        ("list[int]", [7], []),
+        ("list", ["a"], [[[], "a"], [{}, "a"], [None, "a"], [True, "a"]]),
+        ("list[str | None]", ["a"], [[None, "a"]]),
+        ("list[list[float]]", [[7]], [[[1.0, 7], [7]]]),
+        ("dict", {"a": "b"}, [{"a": []}]),
+        ("dict[str, int | str]", {"a": "b"}, [{"a": 1}]),
+        ("str | None", "a", [None]),
+        ("float", 7, [1.0]),
+    ],
+)
+def test_inputs_are_of_every_kind_that_the_hints_admit_and_of_no_other(
+    hint: str, recorded: Any, others: list[Any]
+) -> None:
+    schema = parameters_of(f'def tool(v: {hint}) -> int:\n    """Do."""\n    return 1\n')
+    replay = Replay(tool="t.t", path="t.py", arguments={"v": recorded}, result=None, latency_s=1)
+    made = inputs([replay], schema, seed=1, most=100)
+    assert all(repr({"v": one}) in [repr(call) for call in made] for one in others)
+    assert all(fits(call["v"], schema["properties"]["v"]) for call in made)
