@@ -173,7 +173,9 @@ class _Plan:
 
 def none_of(tried: int) -> str:
     """Return in one sentence that no version has won."""
-    return f"none of {tried} versions gives the same and is {FASTER} times as fast"
+    if not tried:
+        return "no rewrite that is known fits it, and nobody proposes another"
+    return f"no version of {tried} gives the same and is {FASTER} times as fast"
 
 
 def _hindrance(tool: Tool | None, replays: Sequence[Replay]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from agora.domain.repair.insertions import after, before, fresh, inserted
 from agora.domain.repair.invariants import (
     assigned,
+    has_equality,
     head_of,
     is_plain,
     is_read,
@@ -24,7 +25,7 @@ def known(source: Source, node: ast.AST) -> Iterator[Edit]:
     if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.In | ast.NotIn):
         return
     name = name_of(node.comparators[0])
-    if len(node.ops) > 1 or kind_of(source, name, node) not in LISTS:
+    if len(node.ops) > 1 or kind_of(source, name, node) not in LISTS or has_equality(source):
         return
     held = fresh(source, node, f"{name}_set")
     parts: list[Part | None] = [(*source.span(node.comparators[0]), held)]
@@ -59,7 +60,7 @@ def counted(source: Source, node: ast.AST) -> Iterator[Edit]:
         return
     name, is_count = name_of(node.func.value), node.func.attr == "count" and len(node.args) == 1
     loop = outermost(source, node, [name]) if is_count else None
-    if loop is None or kind_of(source, name, node) not in LISTS:
+    if loop is None or kind_of(source, name, node) not in LISTS or has_equality(source):
         return
     counts = fresh(source, node, f"{name}_counts")
     asked: Part = (*source.span(node), f"{counts}[{source.of(node.args[0])}]")

@@ -77,8 +77,11 @@ def is_fixed(source: Source, name: str, within: ast.AST) -> bool:
     return True
 
 
-def is_read(source: Source, node: ast.expr) -> bool:
-    """Return whether what stands around a value only reads it, and lets nobody else keep it."""
+def is_read(source: Source, node: ast.expr, within: frozenset[str] = frozenset()) -> bool:
+    """Return whether what stands around a value only reads it, and lets nobody else keep it.
+
+    `within` are functions about which that is being found out.
+    """
     above = source.parents[node]
     if isinstance(above, ast.Attribute):
         call = source.parents[above]
@@ -88,6 +91,7 @@ def is_read(source: Source, node: ast.expr) -> bool:
     if isinstance(above, ast.Call):
         is_asked = isinstance(above.func, ast.Name) and above.func.id in ASKS
         is_joined = isinstance(above.func, ast.Attribute) and above.func.attr in READERS
+        is_asked = is_asked or _only_reads(source, above, node, within)
         return node in above.args and (is_asked or is_joined)
     if isinstance(above, ast.For | ast.comprehension):
         return above.iter is node
@@ -96,6 +100,25 @@ def is_read(source: Source, node: ast.expr) -> bool:
     return isinstance(above, ast.Compare) or (
         isinstance(above, ast.UnaryOp) and isinstance(above.op, ast.Not)
     )
+
+
+def _only_reads(source: Source, call: ast.Call, given: ast.expr, within: frozenset[str]) -> bool:
+    """Return whether a function of the module only reads what it is given in this place."""
+    name = name_of(call.func)
+    there = [one for one in source.tree.body if isinstance(one, Function) and one.name == name]
+    if len(there) != 1 or given not in call.args or there[0].decorator_list or name in within:
+        return bool(there) and name in within
+    taken = [one.arg for one in (*there[0].args.posonlyargs, *there[0].args.args)]
+    place = call.args.index(given)
+    if place >= len(taken) or list(bound(there[0])).count(taken[place]) > 1:
+        return False
+    uses = uses_of(there[0], taken[place])
+    return all(is_read(source, use, within | {name}) for use in uses)
+
+
+def has_equality(source: Source) -> bool:
+    """Return whether a class of the file says itself what equals it: its hash may know nothing."""
+    return any(isinstance(n, Function) and n.name == "__eq__" for n in ast.walk(source.tree))
 
 
 def kind_of(source: Source, name: str, near: ast.AST) -> str:

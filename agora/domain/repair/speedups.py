@@ -121,11 +121,28 @@ def hoisted(source: Source, node: ast.AST) -> Iterator[Edit]:
         return
     words = [*names_in(node.func), *names_in(*node.args)]
     words += [node.func.attr] if isinstance(node.func, ast.Attribute) else []
-    once = fresh(source, node, "_".join(dict.fromkeys(words))[:40].strip("_"))
-    parts = [before(source, loop, f"{once} = {source.of(node)}")]
-    parts += [(*source.span(one), once) for one in same]
-    what = f"call `{source.of(node)[:60]}` once, before the loop"
-    yield from inserted(source, node, parts, "hoist", what)
+    once, made = (
+        fresh(source, node, "_".join(dict.fromkeys(words))[:40].strip("_")),
+        source.of(node),
+    )
+    if may_raise(source, node):  # … and where the loop has nothing to do, it was never called
+        parts = [before(source, loop, f"{once} = cache(lambda: {made})")]
+        parts += [(*source.span(one), f"{once}()") for one in same]
+        what = f"call `{made[:60]}` once, when the loop first needs it"
+        yield from inserted(source, node, parts, "hoist", what, ("functools", "cache"))
+    else:
+        parts = [before(source, loop, f"{once} = {made}")]
+        parts += [(*source.span(one), once) for one in same]
+        what = f"call `{made[:60]}` once, before the loop"
+        yield from inserted(source, node, parts, "hoist", what)
+
+
+def may_raise(source: Source, call: ast.Call) -> bool:
+    """Return whether a call that can be hoisted may end otherwise than by a result."""
+    if isinstance(call.func, ast.Attribute):
+        is_text = kind_of(source, name_of(call.func.value), call) == "str"
+        return not is_text and not all(isinstance(one, ast.Constant) for one in call.args)
+    return name_of(call.func) not in FRESH_CALLS | {"sum"}
 
 
 def _rests_on(source: Source, call: ast.Call) -> list[str] | None:

@@ -35,15 +35,15 @@ SLOW: dict[str, tuple[str, str, list[tuple[Any, ...]]]] = {
         "    for value in values:\n"
         "        shares.append(value / max(values))\n"
         "    return shares\n",
-        "    max_values = max(values)",
-        [([1, 2],), ([7],)],
+        "    max_values = cache(lambda: max(values))",
+        [([1, 2],), ([7],), ([],)],
     ),
     "reads the same text again": (
         "import json\n\n\n"
         "def tool(text: str, names: list[str]) -> list[int]:\n"
         "    return [json.loads(text)[name] for name in names]\n",
-        "    json_text_loads = json.loads(text)",
-        [('{"a": 1}', ["a"]), ("{}", [])],
+        "    json_text_loads = cache(lambda: json.loads(text))",
+        [('{"a": 1}', ["a"]), ("{}", []), ("{", [])],
     ),
     "makes a pattern again": (
         "import re\n\n\n"
@@ -60,8 +60,22 @@ SLOW: dict[str, tuple[str, str, list[tuple[Any, ...]]]] = {
         "    return [value for value in values if value < _bound(limit)]\n\n\n"
         "def _bound(limit: int) -> int:\n"
         "    return sum(range(limit))\n",
-        "    bound_limit = _bound(limit)",
+        "    bound_limit = cache(lambda: _bound(limit))",
         [([1, 20], 5), ([], 5)],
+    ),
+    "asks its own function about a list": (
+        "def tool(values: list[int]) -> list[int]:\n"
+        "    return [value for value in values if value > _mean(values)]\n\n\n"
+        "def _mean(values: list[int]) -> float:\n"
+        "    return sum(values) / len(values)\n",
+        "    mean_values = cache(lambda: _mean(values))",
+        [([1, 20],), ([],)],
+    ),
+    "sorts again": (
+        "def tool(values: list[int], others: list[int]) -> list[int]:\n"
+        "    return [value for value in values if value > sorted(others)[0]]\n",
+        "    sorted_others = sorted(others)",
+        [([1, 20], [5]), ([], [])],
     ),
     "counts again": (
         "def tool(names: list[str]) -> list[int]:\n"
@@ -126,6 +140,36 @@ LEFT = {
         "    return found\n\n\n"
         "def _add(found: list[str], word: str) -> None:\n"
         "    found.append(word)\n"
+    ),
+    "a list that its own function alters": (
+        "def tool(values: list[int]) -> list[int]:\n"
+        "    return [value for value in values if value > _greatest(values)]\n\n\n"
+        "def _greatest(values: list[int]) -> int:\n"
+        "    values.sort()\n"
+        "    return values[-1]\n"
+    ),
+    "a list that its own function hands on to be altered": (
+        "def tool(values: list[int]) -> list[int]:\n"
+        "    return [value for value in values if value > _greatest(values)]\n\n\n"
+        "def _greatest(values: list[int]) -> int:\n"
+        "    return _sorted(values)[-1]\n\n\n"
+        "def _sorted(values: list[int]) -> list[int]:\n"
+        "    values.sort()\n"
+        "    return values\n"
+    ),
+    "things that are equal with different hashes": (
+        "class Near:\n"
+        "    def __init__(self, value: int) -> None:\n        self.value = value\n\n"
+        "    def __eq__(self, other: object) -> bool:\n"
+        "        return isinstance(other, Near) and abs(self.value - other.value) < 3\n\n"
+        "    def __hash__(self) -> int:\n        return self.value\n\n\n"
+        "def tool(values: list[int]) -> int:\n"
+        "    found: list[Near] = []\n"
+        "    for value in values:\n"
+        "        near = Near(value)\n"
+        "        if near not in found:\n"
+        "            found.append(near)\n"
+        "    return len(found)\n"
     ),
     "an iterator that is used up": (
         "from collections.abc import Iterator\n\n\n"
