@@ -27,7 +27,8 @@ async def detecting(
         return Command(update=fresh | {"change_id": order.change}, goto="approval")
     found = await team.current().repairing.detect(order)
     if found is None:
-        well = {"status": "nothing_to_repair", "message": "all is well: nothing to repair"}
+        why = await team.current().repairing.why_nothing(order)
+        well = {"status": "nothing_to_repair", "message": why}
         return Command(update=fresh | well, goto="__end__")
     known = found.model_dump(include={"id", "kind", "subject", "priority"})
     where: Literal["investigating", "monitoring"]

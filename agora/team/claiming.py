@@ -31,6 +31,8 @@ class Claiming:
             await self.watching.detect(root, order.preset)
             if found := await self.watching.claim(here.thread_id, recorded, f"{root}:"):
                 return found
+        if order.kinds == ("slow_tool",):
+            await self._mind_others(root)
         if "pattern" in order.kinds:
             return await self._claim_pattern(bench)
         if "failing_tests" not in order.kinds:
@@ -40,6 +42,15 @@ class Claiming:
             return None
         evidence = {"base": bench.workspace.head, "before": before.as_json()} | chosen
         return await self._claim_failing_tests(root, evidence)
+
+    async def _mind_others(self, root: str) -> None:
+        """Raise ClaimHeldError where another run has begun with a slow tool."""
+        for row in await self.watching.living():
+            if row["kind"] == "slow_tool" and row["subject"].startswith(f"{root}:"):
+                raise ClaimHeldError(
+                    f"another run has begun to make {row['evidence']['tool']} faster",
+                    "agora resume goes on with it, unless it waits: agora approvals list",
+                )
 
     async def _claim_pattern(self, bench: Bench) -> Opportunity | None:
         """Return the first pattern over several tools that nobody has refused to share, claimed."""

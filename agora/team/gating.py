@@ -98,7 +98,8 @@ class Gating:
                     bench.sandbox, tree, bench.command, timeout_s=timeout_s, cancel=cancel
                 )
             except NoTestsError:
-                blind = Verdict(verdict="refuse", rule="tests", reason="no test would see it break")
+                why = "no test would see it break: write one first"
+                blind = Verdict(verdict="refuse", rule="tests", reason=why)
                 return ActOutcome(result={"verdict": blind.as_json(), "tests": None})
             proved, report = gate.prove(
                 bench.sandbox, tree, bench.command, diff, before, cancel=cancel, repairs=False

@@ -36,6 +36,8 @@ from memory.database import Row
 Tell = Callable[..., None]
 EXPERTS_TRY = 3
 """So many attempts are made where experts can be asked again, the last one with a brief."""
+TITLE = 72
+"""Characters of a change's title, which becomes the first line of its commit."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,17 @@ class Repairing:
         """Run a command that does nothing; raise SandboxMissingError or SandboxFailedError."""
         await self.testing.try_sandbox()
 
-    async def waiting_at(self, workspace: str) -> Row | None:
-        """Return a repair that waits for approval on the commit that the workspace is at.
+    async def waiting_at(self, workspace: str, proof: str) -> Row | None:
+        """Return a change that waits for approval on the commit that the workspace is at.
 
-        What only tidies or builds is no answer to failing tests. One that waits on an older commit
-        was overtaken: it is given up, its opportunity is free.
+        `proof` is what speaks for it: "target" for failing tests, "speed" for a slow tool; others
+        are no answer. One that waits on an older commit was overtaken: it is given up, its
+        opportunity is free.
         """
         for row in await self.changing.waiting():
             if row["workspace"] == workspace:
                 if row["base"] == await asyncio.to_thread(commits.head, workspace):
-                    if "target" in row["evidence"]:
+                    if proof in row["evidence"]:
                         return row
                     continue
                 await self.changing.give_up(row["id"], "the workspace has moved on")
@@ -84,9 +87,15 @@ class Repairing:
     async def detect(self, order: Improvement) -> Opportunity | None:
         """Return the most pressing opportunity of the workspace, claimed; None if all is well.
 
-        Raises ClaimHeldError where tests fail and another run has begun to repair them.
+        Raises ClaimHeldError where another run has begun with what fails, or with what is slow.
         """
         return await self.claiming.claim(await self.open(order), order)
+
+    async def why_nothing(self, order: Improvement) -> str:
+        """Return in one sentence why nothing is to be done."""
+        if order.kinds == ("slow_tool",):
+            return await self.speeding.why_nothing(str(Path(order.workspace).absolute()))
+        return "all is well: nothing to repair"
 
     async def investigate(self, order: Improvement, opportunity_id: str) -> str:
         """Add to the opportunity what fails and where, and return it as a readable report."""
@@ -209,7 +218,7 @@ class Repairing:
             base=bench.workspace.head,
             diff=diff,
             at=self.clock().isoformat(timespec="seconds"),
-            title=title[:72],
+            title=title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}…",
         )
 
     async def is_worth_another(self, opportunity_id: str, attempt: int) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from agora.domain.contracts import Act, ActOutcome, Json, Replay, Verdict, digest_of
+from agora.domain.detection import analyzed
 from agora.domain.errors import SandboxFailedError
 from agora.domain.repair.patches import apply, parse
 from agora.domain.repair.proposals import understood
@@ -49,6 +50,26 @@ class Speeding:
     proposing: Proposing
     tooling: Tooling
     testing: Testing
+
+    async def why_nothing(self, root: str) -> str:
+        """Return in one sentence why no tool of a workspace is to be made faster."""
+        slow = [one for one in await self.watching.signs(root) if one.kind == "slow_tool"]
+        if slow:
+            name = slow[0].evidence["tool"]
+            return (
+                f"what could be done for {name} was refused, or nothing was found: it is tried "
+                "again when its file or a test changes"
+            )
+        if not analyzed(await self.watching.records(), root):
+            return (
+                "of no tool here, as it is now, a call is recorded: `agora tools run` records what "
+                "it calls"
+            )
+        slow_s, least = self.settings.repair.slow_s, self.settings.repair.executions
+        return (
+            f"no sound tool takes more than {slow_s:g} s (repair.slow_s) in the median of "
+            f"{least} recorded calls or more (repair.executions)"
+        )
 
     async def report(self, bench: Bench, row: Row) -> str:
         """Add to an opportunity how slow its tool is, or why that is left to a person."""
@@ -158,7 +179,7 @@ class Speeding:
             return ActOutcome(result=told)
 
         found = await on_a_copy(bench, do)
-        tell("search", tried=found.result["tried"], survivors=len(found.result["equal"]))
+        tell("race", tried=found.result["tried"], faster=len(found.result["equal"]))
         return found
 
 

@@ -73,10 +73,7 @@ class Watching:
 
         What nobody could mend is opened again only when the tool's file or a test has changed.
         """
-        found, limits = 0, preset(preset_name)
-        if preset_name == "default":
-            own = {"below": self.settings.below, "executions": self.settings.executions}
-            limits = limits.but(**own)
+        found = 0
         async with self.database.transaction() as connection:
             state = await self._folded(connection)
             for change_id in sorted(tool_records.alarms(state)):
@@ -84,8 +81,18 @@ class Watching:
                 if row and row["status"] == "applied" and row["workspace"] == workspace:
                     alarm = _alarm(row, state)
                     found += await opportunities.open_one(connection, alarm) == alarm.id
-        signs = detection.findings(state, workspace, limits, self.clock(), self.settings.slow_s)
-        return found + await self.open_each(signs)
+        return found + await self.open_each(self._signs(state, workspace, preset_name))
+
+    async def signs(self, workspace: str) -> list[Opportunity]:
+        """Return what the records of a workspace's tools show now, whether or not it is settled."""
+        return self._signs(await self.records(), workspace, "default")
+
+    def _signs(self, state: Json, workspace: str, preset_name: str) -> list[Opportunity]:
+        limits = preset(preset_name)
+        if preset_name == "default":
+            own = {"below": self.settings.below, "executions": self.settings.executions}
+            limits = limits.but(**own)
+        return detection.findings(state, workspace, limits, self.clock(), self.settings.slow_s)
 
     async def open_each(self, found: Sequence[Opportunity]) -> int:
         """Write down what was found out about tools, one a subject; return how many are new."""

@@ -120,8 +120,13 @@ async def _decide(change_id: str, decision: output.Json, as_json: bool) -> int:
         if counted != decision["type"]:
             output.note(f"agora: somebody else was quicker; their answer counts: {counted}")
         with output.progress("going on") as tell:
-            state = await deciding.go_on(running, change_id, lambda piece: tell(str(piece["kind"])))
+            state = await deciding.go_on(running, change_id, lambda piece: _tell(tell, piece))
         return await _report(state, counted, as_json)
+
+
+def _tell(tell: Any, piece: output.Json) -> None:
+    if piece["kind"] == "stage":
+        tell(f"{piece['stage']} done")
 
 
 async def _report(state: output.Json, counted: str, as_json: bool) -> int:

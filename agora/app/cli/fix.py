@@ -34,6 +34,8 @@ def fix(
     as_json: Annotated[bool, typer.Option("--json", help="One object on the last line.")] = False,
 ) -> None:
     """Find out what fails, search for a patch, prove it, and ask for approval."""
+    if sum((bool(goal), shared, faster)) > 1:
+        raise typer.BadParameter("--goal, --shared and --faster are one cycle each: choose one")
     order: output.Json = {
         "workspace": str(workspace.absolute()),
         "test": test,
@@ -57,24 +59,21 @@ async def _fix(order: output.Json, yes: bool, as_json: bool) -> int:
     wanted = Improvement.model_validate(order)
     await team.current().repairing.open(wanted)
     async with runs.opened() as running:
-        waiting = (
-            None
-            if order["goal"] or order["kinds"] != ["failing_tests"]
-            else await _waiting(str(order["workspace"]))
-        )
-        state = waiting or await _cycle(running, order)
+        state = await _waiting(order) or await _cycle(running, order)
         if yes and state.get("status") == "waiting":
             with output.progress("committing") as tell:
                 state |= await _approve(running, state, tell)
         return _report(state, time.monotonic() - began, as_json)
 
 
-async def _waiting(workspace: str) -> output.Json | None:
+async def _waiting(order: output.Json) -> output.Json | None:
     """Return what waits for approval here already, on the commit that is there now."""
     from agora import team
 
-    repairing = team.current().repairing
-    row = await repairing.waiting_at(workspace)
+    proof = {"failing_tests": "target", "slow_tool": "speed"}.get(order["kinds"][0])
+    if order["goal"] or not proof:
+        return None
+    row = await team.current().repairing.waiting_at(str(order["workspace"]), proof)
     return {"status": "waiting", "row": row, "tried": 0} if row else None
 
 
@@ -110,6 +109,8 @@ async def _approve(running: Any, state: output.Json, tell: Any) -> output.Json:
 def _tell(tell: Any, piece: output.Json) -> None:
     if piece["kind"] == "search" and piece["tried"]:
         tell(f"searching: {piece['tried']} candidates, {piece['survivors']} pass all tests")
+    elif piece["kind"] == "race" and piece["tried"]:
+        tell(f"racing: {piece['faster']} of {piece['tried']} versions give the same, and sooner")
     elif piece["kind"] == "rival":
         tell(f"running the tests next to patch {piece['place']} of {piece['of']}")
     elif piece["kind"] == "report":
@@ -150,7 +151,9 @@ def show_change(row: Any) -> None:
     evidence = row["evidence"]
     output.show(f"{row['title']}\n")
     output.show_diff(row["diff"])
-    if tests := evidence.get("tests"):
+    if (tests := evidence.get("tests")) and not tests["failing_before"]:
+        output.show(f"\nTests that pass as before: {len(tests['passing_after'])}.")
+    elif tests:
         output.show(
             f"\nTests that fail without it: {len(tests['failing_before'])}; "
             f"that pass with it: {len(tests['passing_after'])}."

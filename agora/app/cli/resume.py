@@ -31,6 +31,8 @@ async def _resume(thread_id: str | None, as_json: bool) -> int:
 
 
 def _said(one: output.Json) -> str:
+    if one["status"] == "waiting" and one.get("change_id"):
+        return f"\nagora approvals show {one['change_id']}"
     outcome = one.get("outcome") or {}
     said = one.get("error") or outcome.get("answer") or outcome.get("error") or one.get("message")
     return f"\n{said}" if said else ""

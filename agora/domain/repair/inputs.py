@@ -85,7 +85,7 @@ def _others(value: Any, schema: Json) -> Iterator[Any]:
     yield from (one for one in admitted if type(one) is not type(value) or one != one)
     options = schema.get("anyOf", [schema])
     if isinstance(value, list):
-        items = next((one["items"] for one in options if "items" in one), {})
+        items: Json = next((one["items"] for one in options if "items" in one), {})
         yield from ([other, *value] for other in _others(value[0] if value else 0, items))
     if isinstance(value, dict) and value:
         key, first = next(iter(value.items()))

@@ -91,8 +91,8 @@ class Race(Contract):
         ]
         return [
             *said,
-            f"{self.replays} recorded good calls and {self.generated} generated ones give the "
-            "same, exceptions and what becomes of the arguments included.",
+            f"Recorded good calls that give the same: {self.replays}, generated ones: "
+            f"{self.generated}; exceptions and what becomes of the arguments included.",
         ]
 
 

@@ -130,6 +130,17 @@ def ended(process: "subprocess.Popen[str]", timeout_s: float = 150) -> Said:
     return Said(process.returncode, out, err)
 
 
+def told_until(process: "subprocess.Popen[str]", word: str) -> str:
+    """Read what a process tells until it says a word."""
+    assert process.stderr
+    told = ""
+    while word not in told:
+        line = process.stderr.readline()
+        assert line, f"ended: {told}"
+        told += line
+    return told
+
+
 @pytest.fixture
 def rows(url: str) -> Callable[[str], list[dict[str, Any]]]:
     """Look into the database."""

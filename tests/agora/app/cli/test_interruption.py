@@ -1,6 +1,5 @@
 import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agora.app.cli.conftest import Agora, Start, ended
+from tests.agora.app.cli.conftest import Agora, Start, ended, told_until
 from tests.conftest import repository, sh
 from tests.improving import FILES, MENDED
 
@@ -31,7 +30,7 @@ def test_an_interrupted_search_is_resumed_and_leaves_nothing_running(
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setenv("AGORA_STAGE__LEASE_S", "10")
     with start("fix", root, "--test", "pytest -q") as process:
-        assert "investigating" in _until(process, "investigating done")
+        assert "investigating" in told_until(process, "investigating done")
         process.send_signal(signal.SIGINT)
         said = ended(process)
     assert said.code == 130 and "Traceback" not in said.err
@@ -48,17 +47,6 @@ def test_an_interrupted_search_is_resumed_and_leaves_nothing_running(
     assert resumed.code == 0 and thread["status"] == "waiting"
     done = agora("approvals", "approve", thread["change_id"], "--json")
     assert done.code == 0 and (root / "prices.py").read_text() == MENDED
-
-
-def _until(process: "subprocess.Popen[str]", word: str) -> str:
-    """Read what a process tells until it says a word."""
-    assert process.stderr
-    told = ""
-    while word not in told:
-        line = process.stderr.readline()
-        assert line, f"ended: {told}"
-        told += line
-    return told
 
 
 def _living_in(session: int) -> list[str]:
