@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/installed
 WITHOUT_DATA = overhead bidding chaos budget_race freshness upkeep retention parallel loop pages \
-	drills capabilities governance injection evolution load crash scale
+	drills capabilities governance injection evolution load crash scale faster
 # Those that read data run where DATA names the folder that benchmarks/prepare.py has written.
 BENCHMARKS = $(WITHOUT_DATA) $(if $(DATA),repair gate routing cache consensus)
 # Each of these processes has a PostgreSQL of its own: more than four would gain nothing.
