@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +44,29 @@ def configure(url: str, log_level: str) -> None:
 
 
 async def prepare(url: str) -> None:
-    """Make Aegra's tables, or bring them up to date, one server at a time."""
+    """Make Aegra's tables, or bring them up to date."""
     from aegra_api.core.migrations import run_migrations
     from langgraph.store.postgres.aio import AsyncPostgresStore
 
     async with open_saver(url):
         pass
-    # The lock goes with its connection.
+    async with alone(url):
+        await asyncio.to_thread(run_migrations)
+        async with AsyncPostgresStore.from_conn_string(url) as store:
+            await store.setup()
+
+
+@asynccontextmanager
+async def alone(url: str) -> AsyncIterator[None]:
+    """Let one server at a time write what all of them begin with: Aegra looks first, then writes.
+
+    The lock goes with its connection.
+    """
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
         # By trying: the snapshot of one who waits would block CREATE INDEX CONCURRENTLY.
         while await (await connection.execute(LOCK)).fetchone() != (True,):
             await asyncio.sleep(LOOK_S)
-        await asyncio.to_thread(run_migrations)
-        async with AsyncPostgresStore.from_conn_string(url) as store:
-            await store.setup()
+        yield
 
 
 def application() -> FastAPI:

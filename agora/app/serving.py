@@ -28,10 +28,10 @@ Tell = Callable[[str], None]
 class Server(uvicorn.Server):
     """Uvicorn that we alone tell to stop: it waits for runs, and lets go of the rest."""
 
-    def __init__(self, app: Any, drain_s: float) -> None:
+    def __init__(self, app: Any, url: str, drain_s: float) -> None:
         options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "on"}
         super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=CUT_S, **options))
-        self.drain_s, self.is_ready = drain_s, asyncio.Event()
+        self.url, self.drain_s, self.is_ready = url, drain_s, asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -40,7 +40,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the doors, and say so."""
-        await super().startup(sockets)
+        async with aegra.alone(self.url):
+            await super().startup(sockets)
         self.is_ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -85,7 +86,7 @@ async def serve(door: socket.socket, settings: ServeSettings, tell: Tell) -> Non
     url = await _database()
     aegra.configure(url, settings.log_level)
     await aegra.prepare(url)
-    server = Server(await asyncio.to_thread(aegra.application), settings.drain_s)
+    server = Server(await asyncio.to_thread(aegra.application), url, settings.drain_s)
     worker = asyncio.create_task(_beside(server, address(door), tell))
     try:
         with _heeding_signals(server, worker, tell):
