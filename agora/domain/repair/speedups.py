@@ -125,16 +125,14 @@ def hoisted(source: Source, node: ast.AST) -> Iterator[Edit]:
         fresh(source, node, "_".join(dict.fromkeys(words))[:40].strip("_")),
         source.of(node),
     )
-    if may_raise(source, node):  # … and where the loop has nothing to do, it was never called
-        parts = [before(source, loop, f"{once} = cache(lambda: {made})")]
-        parts += [(*source.span(one), f"{once}()") for one in same]
-        what = f"call `{made[:60]}` once, when the loop first needs it"
-        yield from inserted(source, node, parts, "hoist", what, ("functools", "cache"))
-    else:
-        parts = [before(source, loop, f"{once} = {made}")]
-        parts += [(*source.span(one), once) for one in same]
-        what = f"call `{made[:60]}` once, before the loop"
-        yield from inserted(source, node, parts, "hoist", what)
+    given, asked, when, needs = made, once, "before the loop", None
+    if may_raise(source, node):  # where the loop has nothing to do, it was never called
+        given, asked = f"cache(lambda: {made})", f"{once}()"
+        when, needs = "when the loop first needs it", ("functools", "cache")
+    parts = [before(source, loop, f"{once} = {given}")]
+    parts += [(*source.span(one), asked) for one in same]
+    what = f"call `{made[:60]}` once, {when}"
+    yield from inserted(source, node, parts, "hoist", what, needs)
 
 
 def may_raise(source: Source, call: ast.Call) -> bool:
