@@ -43,6 +43,19 @@ WHERE status IN ('pending', 'running') AND runs.updated_at < clock_timestamp() -
   AND NOT EXISTS (SELECT FROM claims WHERE claims.thread_id = runs.thread_id)
 ORDER BY runs.created_at
 """
+# Aegra writes of a run and of its thread one after the other: a server may die in between.
+LEFT_BUSY = """
+SELECT thread_id, metadata_json->>'graph_id' AS graph_id FROM thread
+WHERE status = 'busy' AND updated_at < clock_timestamp() - %s
+  AND NOT EXISTS (SELECT FROM claims WHERE claims.thread_id = thread.thread_id)
+  AND NOT EXISTS (SELECT FROM runs WHERE runs.thread_id = thread.thread_id
+                    AND status IN ('pending', 'running'))
+"""
+FREE = """
+UPDATE thread SET status = %(thread)s, updated_at = clock_timestamp()
+WHERE thread_id = %(thread_id)s AND status = 'busy' AND NOT EXISTS (
+    SELECT FROM runs WHERE runs.thread_id = %(thread_id)s AND status IN ('pending', 'running'))
+"""
 FIND = "SELECT status, output, error_message FROM runs WHERE thread_id = %s AND run_id = %s"
 
 
@@ -81,6 +94,18 @@ async def lost(connection: Rows, lease: timedelta) -> list[Row]:
     if not await is_there(connection):
         return []
     return await (await connection.execute(LOST, [lease])).fetchall()
+
+
+async def left_busy(connection: Rows, lease: timedelta) -> list[Row]:
+    """Return each thread that is said to be at work, though no run of it is."""
+    if not await is_there(connection):
+        return []
+    return await (await connection.execute(LEFT_BUSY, [lease])).fetchall()
+
+
+async def free(connection: Rows, thread_id: str, thread: str) -> None:
+    """Say how it stands with a thread that was left busy, unless a run has just been accepted."""
+    await connection.execute(FREE, {"thread_id": thread_id, "thread": thread})
 
 
 async def find(connection: Rows, thread_id: str, run_id: str) -> Row | None:

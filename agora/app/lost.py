@@ -1,11 +1,11 @@
-"""Runs that a server has accepted, and that died with it before any stage had claimed them."""
+"""What a server leaves that dies before a run's first stage, or while it tells of its end."""
 
 from contextlib import suppress
 from datetime import timedelta
 
 from agora import team
 from agora.app.runs import FIRST, Runs
-from agora.app.takeover import goes_on, settle
+from agora.app.takeover import free, goes_on, settle
 from agora.domain.contracts import Json
 from agora.domain.errors import ClaimHeldError
 from memory import served
@@ -13,13 +13,20 @@ from memory.database import Row
 
 
 async def announce_lost(runs: Runs) -> None:
-    """Announce each of them, so that a takeover finds it; tell how those have ended that have."""
+    """Announce each run that no stage has claimed, so that a takeover finds it.
+
+    Of runs that have ended, and of threads that only seem to be busy, tell how they stand.
+    """
     lease = timedelta(seconds=team.current().settings.stage.lease_s)
     async with team.current().database.transaction() as connection:
         lost = await served.lost(connection, lease)
+        busy = await served.left_busy(connection, lease)
     for run in lost:
         if run["graph_id"] in runs.graphs:
             await _announce(runs, run)
+    for thread in busy:
+        if graph := runs.graphs.get(thread["graph_id"]):
+            await free(graph, thread["thread_id"])
 
 
 async def _announce(runs: Runs, run: Row) -> None:

@@ -211,6 +211,13 @@ async def settle(graph: Graph, thread_id: str) -> None:
         await _settle(connection, graph, thread_id, state)
 
 
+async def free(graph: Graph, thread_id: str) -> None:
+    """Tell how it stands with a thread that is said to be busy, and is not."""
+    _, thread = _told(await graph.aget_state({"configurable": {"thread_id": thread_id}}))
+    async with team.current().database.transaction() as connection:
+        await served.free(connection, thread_id, thread)
+
+
 async def _settle(connection: Rows, graph: Graph, thread_id: str, state: StateSnapshot) -> None:
     run, thread = _told(state)
     error = next((str(task.error) for task in state.tasks if task.error), None)

@@ -35,6 +35,12 @@ CREATE TRIGGER tick AFTER INSERT ON procrastinate_jobs FOR EACH ROW EXECUTE FUNC
 """
 
 
+LEFT_BUSY = """
+UPDATE thread SET status = 'busy', updated_at = updated_at - interval '1 minute'
+WHERE thread_id = %s
+"""
+
+
 @dataclass
 class Site:
     """What runs here: two servers with a worker each, and a third worker."""
@@ -98,6 +104,7 @@ def test_what_any_process_leaves_behind_another_one_ends_and_callers_see_it(
 ) -> None:
     root = repository(tmp_path / "workspace", FILES)
     waiting = _propose(site.one, root)
+    _is_not_left_busy(site, site.one, waiting, "interrupted")
     _ends_elsewhere_when_its_server_is_killed(site)
     _approves(site.two, waiting, root)
     _is_handed_over_when_its_server_is_told_to_stop(site)
@@ -114,6 +121,13 @@ def _propose(at: Server, root: Path) -> str:
     return str(thread_id)
 
 
+def _is_not_left_busy(site: Site, at: Server, thread_id: str, is_then: str) -> None:
+    """Leave a thread as a server does that dies between two writes; see it put right."""
+    with psycopg.connect(site.url) as connection:
+        connection.execute(LEFT_BUSY, [thread_id])
+    until(lambda: at.client.threads.get(thread_id)["status"] == is_then, SOON_S)
+
+
 def _ends_elsewhere_when_its_server_is_killed(site: Site) -> None:
     beside = site.one.worker()
     thread_id, run_id = site.begin(site.one, "What is six times seven?")
@@ -125,6 +139,7 @@ def _ends_elsewhere_when_its_server_is_killed(site: Site) -> None:
     assert streamed[-2].event == "values" and _answer(streamed[-2].data) == "forty-two"
     assert streamed[-1].event == "end"
     assert site.statuses(run_id) == ("success", "idle")
+    _is_not_left_busy(site, site.two, thread_id, "idle")
     assert site.rows("SELECT status, count(*) FROM tasks GROUP BY status") == [("answered", 1)]
 
 
