@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.loop_tools import known_calls
+
 Json = dict[str, Any]
 Draw = Callable[[random.Random, int], Json]
 
@@ -51,12 +53,8 @@ class Piece:
     def tested(self, chance: random.Random) -> str:
         """Return tests that know five small calls."""
         text = f"from {self.name} import {self.name}\n{self.tests}"
-        for number in range(0 if self.tests else 5):
-            call = self.draw(chance, number)
-            said = ", ".join(f"{key}={value!r}" for key, value in call.items())
-            gives = self.given(self.source)(**call)
-            text += f"\n\ndef test_{number}():\n    assert {self.name}({said}) == {gives!r}\n"
-        return text
+        calls = (self.draw(chance, size) for size in range(0 if self.tests else 5))
+        return text + known_calls(self.name, self.given(self.source), calls)
 
 
 def _count(chance: random.Random, size: int) -> Json:
